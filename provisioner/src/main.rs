@@ -1,0 +1,2 @@
+//! Operator binary.
+fn main() {}

@@ -1,0 +1,1 @@
+//! Edgeseal domain library.
