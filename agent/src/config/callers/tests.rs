@@ -244,3 +244,10 @@ fn other_broken_entries_are_refused() {
     let (code, _, message) = Case::new("[api]\nsocket_group = \"nope\"\n").problem();
     assert_eq!(code, ProblemCode::UnknownName, "{message}");
 }
+
+#[test]
+fn an_entry_that_names_nobody_applies_to_nobody() {
+    let mut api = Case::new(PUMP).config().api;
+    api.callers[0].uid = None;
+    assert_eq!(api.permissions(peer(990, 990, &[]), 900), None);
+}
