@@ -10,3 +10,4 @@ pub mod exit;
 pub mod log;
 pub mod notify;
 pub mod state_dir;
+pub mod wire;
