@@ -3,5 +3,5 @@
 // Programs are the edges: the clock, files, the network, the environment and processes are theirs.
 #![allow(clippy::disallowed_methods)]
 
-
+pub mod engine;
 pub mod wire;
