@@ -28,7 +28,7 @@ pub enum Signing {
         /// The boot epoch.
         epoch: u64,
         /// The key.
-        key: SigningKey,
+        key: Box<SigningKey>,
     },
 }
 
@@ -301,7 +301,7 @@ enum State {
     /// A key, but no device that owns it.
     Idle {
         epoch: u64,
-        key: SigningKey,
+        key: Box<SigningKey>,
     },
 }
 
@@ -346,14 +346,14 @@ impl Signer {
                 self.state = blocked;
                 return;
             }
-            State::Enrolled { epoch, minter } => (epoch, minter.into_key()),
+            State::Enrolled { epoch, minter } => (epoch, Box::new(minter.into_key())),
             State::Idle { epoch, key } => (epoch, key),
         };
         self.state = match device {
             None => State::Idle { epoch, key },
             Some((domain, device)) => State::Enrolled {
                 epoch,
-                minter: Box::new(Minter::new(key, domain, device.clone())),
+                minter: Box::new(Minter::new(*key, domain, device.clone())),
             },
         };
     }
