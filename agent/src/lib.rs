@@ -3,5 +3,12 @@
 // Programs are the edges: the clock, files, the network, the environment and processes are theirs.
 #![allow(clippy::disallowed_methods)]
 
+pub mod board;
+pub mod clock;
+pub mod config;
 pub mod engine;
+pub mod exit;
+pub mod log;
+pub mod notify;
+pub mod state_dir;
 pub mod wire;
