@@ -6,6 +6,7 @@
 pub mod board;
 pub mod clock;
 pub mod config;
+pub mod engine;
 pub mod exit;
 pub mod log;
 pub mod notify;

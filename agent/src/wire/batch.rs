@@ -67,7 +67,10 @@ impl<'de, T: DeserializeOwned> Visitor<'de> for Form<T> {
                 .map_err(|error| A::Error::custom(format_args!("[{}]: {error}", values.len())))?;
             match element {
                 Some(_) if values.len() == BATCH_ELEMENTS => {
-                    return Err(A::Error::invalid_length(BATCH_ELEMENTS.saturating_add(1), &self));
+                    return Err(A::Error::invalid_length(
+                        BATCH_ELEMENTS.saturating_add(1),
+                        &self,
+                    ));
                 }
                 Some(value) => values.push(value),
                 None if values.is_empty() => return Err(A::Error::invalid_length(0, &self)),

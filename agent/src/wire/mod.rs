@@ -23,4 +23,5 @@ pub use request::{
     VerifyRequest,
 };
 pub use sentence::{explained, sentence};
+pub(crate) use verdict::staleness;
 pub use verdict::{RejectedBody, VerdictBody, VerifiedBody};

@@ -206,9 +206,7 @@ fn optional_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<St
     Ok(text)
 }
 
-fn optional_octets<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Octets>, D::Error> {
+fn optional_octets<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Octets>, D::Error> {
     let octets = Option::<Octets>::deserialize(deserializer)?;
     expect_length::<D>(octets.as_ref().map(|octets| octets.0.len()))?;
     Ok(octets)

@@ -22,7 +22,11 @@ pub fn explained(explanation: &Explanation) -> String {
     let mut text = String::new();
     for line in &explanation.checks {
         let detail = line.detail.as_deref().unwrap_or_default();
-        let row = format!("{:<10}  {:<11}  {detail}", line.check, line.outcome.as_str());
+        let row = format!(
+            "{:<10}  {:<11}  {detail}",
+            line.check,
+            line.outcome.as_str()
+        );
         text.push_str(harmless(row.trim_end()).as_str());
         text.push('\n');
     }
@@ -63,7 +67,10 @@ fn describe(verified: &VerifiedBody) -> String {
         }
     }
     if let Some(expired_seconds) = verified.expired_seconds {
-        let _ = write!(text, "; trust data is stale, expired {expired_seconds} s ago");
+        let _ = write!(
+            text,
+            "; trust data is stale, expired {expired_seconds} s ago"
+        );
     }
     text
 }

@@ -102,11 +102,7 @@ impl From<&Rejection> for RejectedBody {
 
 impl From<&Verified> for VerifiedBody {
     fn from(verified: &Verified) -> Self {
-        let (staleness, expired_seconds) = match verified.staleness {
-            Staleness::Fresh => ("fresh", None),
-            Staleness::PastGrace { expired_seconds } => ("past-grace", Some(expired_seconds)),
-            Staleness::Stale { expired_seconds } => ("stale", Some(expired_seconds)),
-        };
+        let (staleness, expired_seconds) = staleness(verified.staleness);
         let sender_clock = match verified.sender_clock_unsynchronized {
             true => "unsynchronized",
             false => "synchronized",
@@ -143,5 +139,14 @@ const fn addressed(addressed: Addressed) -> &'static str {
         Addressed::Domain => "domain",
         Addressed::Group => "group",
         Addressed::Observed => "observed",
+    }
+}
+
+/// Staleness as a word, and since when in seconds.
+pub(crate) const fn staleness(staleness: Staleness) -> (&'static str, Option<u64>) {
+    match staleness {
+        Staleness::Fresh => ("fresh", None),
+        Staleness::PastGrace { expired_seconds } => ("past-grace", Some(expired_seconds)),
+        Staleness::Stale { expired_seconds } => ("stale", Some(expired_seconds)),
     }
 }

@@ -1,0 +1,75 @@
+//! Where keys come from.
+
+use edgeseal_trust::key::KeyId;
+use edgeseal_trust::registry::PeerKey;
+use std::sync::Arc;
+
+/// The keys of the manifest in force, answered from memory.
+pub trait KeySource {
+    /// What is known of a key, without ever blocking.
+    fn lookup(&self, kid: KeyId) -> KeyLookup;
+}
+
+/// What a [`KeySource`] knows of a key.
+#[derive(Clone, Debug)]
+pub enum KeyLookup {
+    /// In the registry.
+    Known(Arc<PeerKey>),
+    /// Not in memory: load it, then ask again.
+    NeedsLoad,
+    /// Not in the registry.
+    Unknown,
+}
+
+/// An outcome, or what is needed first.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[must_use]
+pub enum Step<T> {
+    /// The outcome.
+    Done(T),
+    /// Load this key, then ask again with it.
+    NeedsKey(KeyTicket),
+}
+
+/// A key to be loaded for the manifest in force.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct KeyTicket {
+    kid: KeyId,
+    manifest: (u64, u64),
+}
+
+/// What came of loading a key: what the registry has, or why the store does not answer. It counts
+/// under the manifest that it was loaded for only.
+#[derive(Clone, Debug)]
+pub struct LoadedKey {
+    ticket: KeyTicket,
+    found: Result<Option<Arc<PeerKey>>, String>,
+}
+
+impl KeyTicket {
+    pub(super) const fn new(kid: KeyId, manifest: (u64, u64)) -> Self {
+        Self { kid, manifest }
+    }
+
+    /// Which key.
+    #[must_use]
+    pub const fn kid(&self) -> KeyId {
+        self.kid
+    }
+
+    /// What came of it.
+    #[must_use]
+    pub const fn loaded(self, found: Result<Option<Arc<PeerKey>>, String>) -> LoadedKey {
+        LoadedKey {
+            ticket: self,
+            found,
+        }
+    }
+}
+
+impl LoadedKey {
+    /// What was found, if it was this that was asked for.
+    pub(super) fn answer(&self, ticket: KeyTicket) -> Option<Result<Option<Arc<PeerKey>>, String>> {
+        (self.ticket == ticket).then(|| self.found.clone())
+    }
+}
