@@ -3,9 +3,12 @@
 // Programs are the edges: the clock, files, the network, the environment and processes are theirs.
 #![allow(clippy::disallowed_methods)]
 
+pub mod api;
 pub mod board;
+pub mod client;
 pub mod clock;
 pub mod config;
+pub mod daemon;
 pub mod engine;
 pub mod exit;
 pub mod log;

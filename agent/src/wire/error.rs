@@ -36,6 +36,8 @@ pub enum ErrorClass {
     MethodNotAllowed,
     /// 404: there is no such thing.
     NotFound,
+    /// 408: it did not arrive in time.
+    RequestTimeout,
     /// 429: too many requests.
     Throttled,
     /// 413: the body is too large.
@@ -56,6 +58,7 @@ impl ErrorClass {
             Self::Forbidden => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
+            Self::RequestTimeout => 408,
             Self::Conflict => 409,
             Self::TooLarge => 413,
             Self::UnsupportedType => 415,

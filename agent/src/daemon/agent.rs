@@ -1,0 +1,264 @@
+//! The running agent: engine, store and clock behind one face, for the API and for the daemon's own
+//! tasks.
+
+use super::status::AgentStatus;
+use crate::api::{Gauges, TrustGauges};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{
+    Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own, Status,
+    Step,
+};
+use crate::wire::{
+    Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, VerdictBody,
+    VerifyRequest,
+};
+use edgeseal_trust::clock::{ClockReading, Now};
+use edgeseal_trust::id::DeviceId;
+use edgeseal_trust::key::KeyId;
+use edgeseal_trust::replay::ConsumerId;
+use edgeseal_trust::store::{PeerPage, Store, StoreError};
+use edgeseal_trust::time::UnixTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use tokio::sync::RwLock;
+
+/// What signs, judges and knows, shared by all tasks. What may block is done on a blocking thread.
+pub struct Agent {
+    engine: Mutex<Engine>,
+    store: Arc<Store>,
+    clock: SystemClock,
+    device: std::sync::RwLock<Option<DeviceId>>,
+    /// Held for reading while a key is loaded, for writing while trust data is exchanged: a key and
+    /// the manifest that judges by it are always of one piece.
+    exchange: RwLock<()>,
+}
+
+impl Agent {
+    /// An agent whose engine knows no trust data yet: see [`Agent::take_over`].
+    pub fn new(engine: Engine, store: Store, clock: SystemClock) -> Self {
+        Self {
+            engine: Mutex::new(engine),
+            store: Arc::new(store),
+            clock,
+            device: std::sync::RwLock::default(),
+            exchange: RwLock::new(()),
+        }
+    }
+
+    /// Signs a message, retained statement or will.
+    ///
+    /// # Errors
+    /// [`NotSigned`].
+    pub fn sign(&self, request: &SignRequest) -> Result<Signed, NotSigned> {
+        self.with(|engine, now| engine.sign(request, now))
+    }
+
+    /// Signs a login token.
+    ///
+    /// # Errors
+    /// [`NotSigned`].
+    pub fn login(&self, request: &LoginRequest) -> Result<Signed, NotSigned> {
+        self.with(|engine, now| engine.login(request, now))
+    }
+
+    /// Judges a message.
+    pub async fn verify(
+        &self,
+        request: &VerifyRequest,
+        consumer: &ConsumerId,
+    ) -> Answer<VerdictBody> {
+        let verify = |engine: &mut Engine, now: &Now, loaded: Option<&LoadedKey>| {
+            engine.verify(request, consumer, now, loaded)
+        };
+        (&self.with_keys(verify).await).into()
+    }
+
+    /// Judges a message and tells of every check.
+    pub async fn explain(&self, request: &VerifyRequest, consumer: &ConsumerId) -> Explanation {
+        self.with_keys(|engine, now, loaded| engine.explain(request, consumer, now, loaded))
+            .await
+    }
+
+    /// A page of the registry.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn peers(
+        &self,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<PeerPage, ErrorBody> {
+        self.off_the_executor(move |store| store.peers(after.as_ref(), limit))
+            .await
+            .map_err(|error| store_failed(&error))
+    }
+
+    /// TEMP
+    pub fn scratch_file(&self) -> Result<std::fs::File, ErrorBody> { Err(ErrorBody::new(ErrorClass::Failure, "x", "x")) }
+    /// TEMP
+    pub async fn apply(&self, _file: std::fs::File) -> Result<String, ErrorBody> { Err(ErrorBody::new(ErrorClass::Failure, "x", "x")) }
+
+    /// What this agent says of itself.
+    pub fn status(&self) -> AgentStatus {
+        let (engine, floor) = self.with(|engine, now| (engine.status(now), now.floor));
+        AgentStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: self.since_start().as_secs(),
+            floor,
+            noted_time: self.store.noted_time(),
+            enrolled: engine.device.is_some(),
+            engine,
+        }
+    }
+
+    /// Why this agent cannot do its work; nothing where it can. One that is not enrolled yet
+    /// cannot.
+    pub fn health(&self) -> Option<ErrorBody> {
+        let status = self.with(|engine, now| engine.status(now));
+        status.verifying.or(status.signing)
+    }
+
+    /// What metrics tell.
+    pub fn measure(&self) -> (Counts, Gauges) {
+        let (counts, status) =
+            self.with(|engine, now| (engine.counts().clone(), engine.status(now)));
+        let trust = status.trust.as_ref().map(|trust| TrustGauges {
+            sequence: trust.sequence,
+            root_version: trust.root_version,
+            age_seconds: status.time.since(trust.iat),
+            expires_at: trust.exp.min(trust.root_exp).seconds(),
+            keys: self.store.key_count(),
+        });
+        let gauges = Gauges {
+            replay_windows: 0,
+            replay_consumers: 0,
+            cached_keys: 0,
+            trust,
+            clock: status.clock.clone(),
+            epoch: status.epoch.unwrap_or_default(),
+            enrolled: status.device.is_some(),
+            uptime_seconds: self.since_start().as_secs(),
+        };
+        (counts, gauges)
+    }
+
+    /// This device's name in the registry.
+    pub fn device(&self) -> Option<DeviceId> {
+        let device = self.device.read().unwrap_or_else(PoisonError::into_inner);
+        device.clone()
+    }
+
+    /// Time since the start, by a clock that never runs back.
+    pub fn since_start(&self) -> Duration {
+        self.clock.read().since_start
+    }
+
+    /// Lets the engine judge by the trust data that the store has in force. To be called at the
+    /// start, and by whoever changed it.
+    ///
+    /// # Errors
+    /// [`StoreError`]: then there is none in force.
+    pub(super) fn take_over(&self) -> Result<(), StoreError> {
+        let in_force = self.in_force();
+        let (in_force, outcome) = match in_force {
+            Ok(in_force) => (in_force, Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        let own = in_force.as_ref().and_then(|in_force| in_force.own.as_ref());
+        *self.device.write().unwrap_or_else(PoisonError::into_inner) =
+            own.map(|own| own.device.id.clone());
+        self.engine().set_in_force(in_force);
+        outcome
+    }
+
+    fn in_force(&self) -> Result<Option<InForce>, StoreError> {
+        let Some(view) = self.store.trust() else {
+            return Ok(None);
+        };
+        let kid = self.engine().kid();
+        let own = match kid {
+            Some(kid) => self.store.key(kid)?,
+            None => None,
+        };
+        Ok(Some(InForce {
+            view,
+            own: own.as_deref().map(Own::from),
+            keys: Box::new(StoreKeys(Arc::clone(&self.store))),
+        }))
+    }
+
+    /// Lets the engine work at this moment.
+    fn with<T>(&self, work: impl FnOnce(&mut Engine, &Now) -> T) -> T {
+        let reading = self.reading();
+        let mut engine = self.engine();
+        let now = engine.now(reading);
+        work(&mut engine, &now)
+    }
+
+    /// Lets the engine work, and loads the keys that it asks for.
+    async fn with_keys<T>(
+        &self,
+        mut work: impl FnMut(&mut Engine, &Now, Option<&LoadedKey>) -> Step<T>,
+    ) -> T {
+        let mut loaded = None;
+        loop {
+            match self.with(|engine, now| work(engine, now, loaded.as_ref())) {
+                Step::Done(outcome) => return outcome,
+                Step::NeedsKey(ticket) => loaded = Some(self.load(ticket).await),
+            }
+        }
+    }
+
+    async fn load(&self, ticket: KeyTicket) -> LoadedKey {
+        let _unchanged = self.exchange.read().await;
+        let found = self
+            .off_the_executor(move |store| store.key(ticket.kid()))
+            .await;
+        ticket.loaded(found.map_err(|error| error.to_string()))
+    }
+
+    /// The store may wait for the disk, and everybody else does not.
+    async fn off_the_executor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(StoreError::Io {
+                path: self.store.dir().to_owned(),
+                action: "work in",
+                error: std::io::Error::other(error),
+            }),
+        }
+    }
+
+    fn reading(&self) -> ClockReading {
+        let reading = self.clock.read();
+        ClockReading {
+            time: UnixTime::from_seconds(reading.unix_seconds),
+            synchronized: reading.synchronized,
+        }
+    }
+
+    fn engine(&self) -> MutexGuard<'_, Engine> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The keys that the store has in memory.
+struct StoreKeys(Arc<Store>);
+
+impl KeySource for StoreKeys {
+    fn lookup(&self, kid: KeyId) -> KeyLookup {
+        match None::<Arc<edgeseal_trust::registry::PeerKey>>.filter(|_| self.0.dir().exists() && kid.octets().len() > 1) {
+            Some(key) => KeyLookup::Known(key),
+            None => KeyLookup::NeedsLoad,
+        }
+    }
+}
+
+fn store_failed(error: &StoreError) -> ErrorBody {
+    let body = ErrorBody::new(ErrorClass::Failure, error.code(), error.to_string());
+    body.with_hint(error.hint())
+}

@@ -1,0 +1,7 @@
+//! The daemon: `edgeseal-agent run`.
+
+mod agent;
+mod status;
+
+pub use agent::Agent;
+pub use status::AgentStatus;
