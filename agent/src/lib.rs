@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod engine;
 pub mod exit;
+pub mod identity;
 pub mod log;
 pub mod notify;
 pub mod state_dir;
