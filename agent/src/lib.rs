@@ -11,6 +11,7 @@ pub mod config;
 pub mod daemon;
 pub mod engine;
 pub mod exit;
+pub mod identity;
 pub mod log;
 pub mod notify;
 pub mod state_dir;

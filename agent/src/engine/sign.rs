@@ -13,6 +13,7 @@ use edgeseal_trust::token::{
     Draft, Failure, Kind, LoginDraft, MintRefusal, Minter, Stream, TokenId,
 };
 use edgeseal_trust::topic::Topic;
+use std::borrow::Cow;
 
 /// Whether and with what this device signs.
 pub enum Signing {
@@ -39,8 +40,13 @@ pub enum SignBlock {
     #[error("{0}")]
     BoardMismatch(String),
     /// The identity is there but cannot be used.
-    #[error("the identity cannot be used: {0}")]
-    IdentityUnusable(String),
+    #[error("{what}")]
+    IdentityUnusable {
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        hint: String,
+    },
     /// No identity yet.
     #[error("this device has no identity yet")]
     NoIdentity,
@@ -58,7 +64,7 @@ impl SignBlock {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::BoardMismatch(_) => "board-mismatch",
-            Self::IdentityUnusable(_) => "identity-unusable",
+            Self::IdentityUnusable { .. } => "identity-unusable",
             Self::NoIdentity => "no-identity",
             Self::StateLost => "state-lost",
             Self::StateNotDurable(_) => "state-not-durable",
@@ -67,18 +73,18 @@ impl SignBlock {
 
     /// What to do.
     #[must_use]
-    pub const fn hint(&self) -> &'static str {
-        match self {
+    pub fn hint(&self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
+            Self::IdentityUnusable { hint, .. } => return Cow::Owned(hint.clone()),
             Self::BoardMismatch(_) => {
                 "a device of its own needs a key of its own: edgeseal-agent identity reset, then enroll it"
             }
-            Self::IdentityUnusable(_) => "see edgeseal-agent identity show",
             Self::NoIdentity => "edgeseal-agent init",
             Self::StateLost => "edgeseal-agent identity reset, then enroll the new key",
             Self::StateNotDurable(_) => {
                 "put agent.state_directory on a disk, a card or a partition of its own"
             }
-        }
+        })
     }
 }
 
