@@ -88,6 +88,11 @@ impl Shared {
         }
     }
 
+    /// The agent behind it.
+    pub fn agent(&self) -> &Arc<Agent> {
+        &self.agent
+    }
+
     /// Other settings, from the next request on; open connections keep their limits.
     pub fn set_settings(&self, settings: Settings) {
         *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);

@@ -5,8 +5,8 @@ use super::status::AgentStatus;
 use crate::api::{Gauges, TrustGauges};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{
-    Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own, Status,
-    Step,
+    Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own,
+    Settings, Step,
 };
 use crate::wire::{
     Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, VerdictBody,
@@ -21,6 +21,7 @@ use edgeseal_trust::time::UnixTime;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::RwLock;
+use tracing::warn;
 
 /// What signs, judges and knows, shared by all tasks. What may block is done on a blocking thread.
 pub struct Agent {
@@ -152,6 +153,50 @@ impl Agent {
     pub fn since_start(&self) -> Duration {
         self.clock.read().since_start
     }
+
+    /// Other settings, from the next request on.
+    pub(super) fn set_settings(&self, settings: Settings) {
+        self.engine().set_settings(settings);
+    }
+
+    /// One line for `systemctl status`.
+    pub(super) fn summary(&self) -> String {
+        let status = self.with(|engine, now| engine.status(now));
+        let who = match (&status.signing, &status.device) {
+            (None, Some(device)) => format!("signing as {device}"),
+            (Some(why), _) => format!("not signing: {}", why.reason),
+            (None, None) => "not signing".to_owned(),
+        };
+        match &status.trust {
+            Some(trust) => format!("{who}; domain {}, sequence {}", trust.domain, trust.sequence),
+            None => format!("{who}; no trust data"),
+        }
+    }
+
+    /// Notes the time if the clock is synchronized; the store writes it hourly at most.
+    pub(super) async fn note_time(&self) -> Result<(), StoreError> {
+        let reading = self.reading();
+        if !reading.synchronized {
+            return Ok(());
+        }
+        if self.engine().floor().contradicted_by(reading) {
+            warn!(
+                time = reading.time.seconds(),
+                "the clock is synchronized and behind the time noted last: the clock is believed"
+            );
+        }
+        self.off_the_executor(move |store| store.note_time(reading.time)).await?;
+        self.engine().set_noted_time(Some(self.store.noted_time()));
+        Ok(())
+    }
+
+    /// Asks the store for next to nothing.
+    pub(super) async fn touch_store(&self) -> Result<u64, StoreError> {
+        self.off_the_executor(|store| Ok(store.key_count())).await
+    }
+
+    /// What must outlive a clean stop.
+    pub(super) fn save(&self) {}
 
     /// Lets the engine judge by the trust data that the store has in force. To be called at the
     /// start, and by whoever changed it.
