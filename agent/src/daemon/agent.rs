@@ -2,15 +2,17 @@
 //! tasks.
 
 use super::status::AgentStatus;
+use super::update;
 use crate::api::{Gauges, TrustGauges};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{
     Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own,
     Settings, Step,
 };
+use crate::notify;
 use crate::wire::{
-    Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, VerdictBody,
-    VerifyRequest,
+    Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, UpdateBody,
+    VerdictBody, VerifyRequest,
 };
 use edgeseal_trust::clock::{ClockReading, Now};
 use edgeseal_trust::id::DeviceId;
@@ -18,20 +20,17 @@ use edgeseal_trust::key::KeyId;
 use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::store::{PeerPage, Store, StoreError};
 use edgeseal_trust::time::UnixTime;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::RwLock;
-use tracing::warn;
+use tracing::{info, warn};
 
 /// What signs, judges and knows, shared by all tasks. What may block is done on a blocking thread.
 pub struct Agent {
     engine: Mutex<Engine>,
     store: Arc<Store>,
     clock: SystemClock,
-    device: std::sync::RwLock<Option<DeviceId>>,
-    /// Held for reading while a key is loaded, for writing while trust data is exchanged: a key and
-    /// the manifest that judges by it are always of one piece.
-    exchange: RwLock<()>,
+    device: RwLock<Option<DeviceId>>,
 }
 
 impl Agent {
@@ -41,8 +40,7 @@ impl Agent {
             engine: Mutex::new(engine),
             store: Arc::new(store),
             clock,
-            device: std::sync::RwLock::default(),
-            exchange: RwLock::new(()),
+            device: RwLock::default(),
         }
     }
 
@@ -94,10 +92,48 @@ impl Agent {
             .map_err(|error| store_failed(&error))
     }
 
-    /// TEMP
-    pub fn scratch_file(&self) -> Result<std::fs::File, ErrorBody> { Err(ErrorBody::new(ErrorClass::Failure, "x", "x")) }
-    /// TEMP
-    pub async fn apply(&self, _file: std::fs::File) -> Result<String, ErrorBody> { Err(ErrorBody::new(ErrorClass::Failure, "x", "x")) }
+    /// A file without a name, for what is too large for memory.
+    ///
+    /// # Errors
+    /// The state directory cannot be written.
+    pub fn scratch_file(&self) -> Result<File, ErrorBody> {
+        update::scratch_file(self.store.dir()).map_err(|error| {
+            let body = ErrorBody::new(ErrorClass::Failure, "spool", error.to_string());
+            body.with_hint("make room in the state directory, then send it again")
+        })
+    }
+
+    /// Applies a bundle file as a whole, or not at all, and judges by it from then on.
+    ///
+    /// While it is committed, a key may be newer than the manifest that judges by it, never older.
+    ///
+    /// # Errors
+    /// The bundle is refused, or the store failed; what was in force stays in force.
+    pub async fn apply(&self, bundle: File) -> Result<UpdateBody, ErrorBody> {
+        let store = Arc::clone(&self.store);
+        let kid = self.engine().kid();
+        let applying = tokio::task::spawn_blocking(move || {
+            let applied = update::apply(&store, bundle, None);
+            (applied, read_in_force(&store, kid))
+        });
+        let (applied, in_force) = applying.await.map_err(|error| {
+            let body = ErrorBody::new(ErrorClass::Failure, "update", error.to_string());
+            body.with_hint("see the agent's log")
+        })?;
+        // Whatever became of the bundle: what the store has in force is what counts.
+        self.put_in_force(in_force.map_err(|error| store_failed(&error))?);
+        let applied = applied?;
+        info!(
+            outcome = ?applied.outcome,
+            root_version = applied.root_version,
+            sequence = applied.mark.map(|mark| mark.sequence),
+            changed_shards = applied.changed_shards,
+            "trust bundle: {}",
+            self.summary()
+        );
+        notify::status(&self.summary());
+        Ok(update::body(&applied, self.device()))
+    }
 
     /// What this agent says of itself.
     pub fn status(&self) -> AgentStatus {
@@ -199,37 +235,23 @@ impl Agent {
     pub(super) fn save(&self) {}
 
     /// Lets the engine judge by the trust data that the store has in force. To be called at the
-    /// start, and by whoever changed it.
+    /// start.
     ///
     /// # Errors
     /// [`StoreError`]: then there is none in force.
     pub(super) fn take_over(&self) -> Result<(), StoreError> {
-        let in_force = self.in_force();
-        let (in_force, outcome) = match in_force {
-            Ok(in_force) => (in_force, Ok(())),
-            Err(error) => (None, Err(error)),
-        };
-        let own = in_force.as_ref().and_then(|in_force| in_force.own.as_ref());
+        let kid = self.engine().kid();
+        self.put_in_force(read_in_force(&self.store, kid)?);
+        Ok(())
+    }
+
+    fn put_in_force(&self, in_force: Option<InForce>) {
+        let own = in_force
+            .as_ref()
+            .and_then(|in_force| in_force.own.as_ref());
         *self.device.write().unwrap_or_else(PoisonError::into_inner) =
             own.map(|own| own.device.id.clone());
         self.engine().set_in_force(in_force);
-        outcome
-    }
-
-    fn in_force(&self) -> Result<Option<InForce>, StoreError> {
-        let Some(view) = self.store.trust() else {
-            return Ok(None);
-        };
-        let kid = self.engine().kid();
-        let own = match kid {
-            Some(kid) => self.store.key(kid)?,
-            None => None,
-        };
-        Ok(Some(InForce {
-            view,
-            own: own.as_deref().map(Own::from),
-            keys: Box::new(StoreKeys(Arc::clone(&self.store))),
-        }))
     }
 
     /// Lets the engine work at this moment.
@@ -255,7 +277,6 @@ impl Agent {
     }
 
     async fn load(&self, ticket: KeyTicket) -> LoadedKey {
-        let _unchanged = self.exchange.read().await;
         let found = self
             .off_the_executor(move |store| store.key(ticket.kid()))
             .await;
@@ -296,14 +317,33 @@ struct StoreKeys(Arc<Store>);
 
 impl KeySource for StoreKeys {
     fn lookup(&self, kid: KeyId) -> KeyLookup {
-        match None::<Arc<edgeseal_trust::registry::PeerKey>>.filter(|_| self.0.dir().exists() && kid.octets().len() > 1) {
+        match self.0.cached_key(kid) {
             Some(key) => KeyLookup::Known(key),
             None => KeyLookup::NeedsLoad,
         }
     }
 }
 
-fn store_failed(error: &StoreError) -> ErrorBody {
+/// The trust data that the store has in force, with this device's own entry.
+fn read_in_force(
+    store: &Arc<Store>,
+    kid: Option<KeyId>,
+) -> Result<Option<InForce>, StoreError> {
+    let Some(view) = store.trust() else {
+        return Ok(None);
+    };
+    let own = match kid {
+        Some(kid) => store.key(kid)?,
+        None => None,
+    };
+    Ok(Some(InForce {
+        view,
+        own: own.as_deref().map(Own::from),
+        keys: Box::new(StoreKeys(Arc::clone(store))),
+    }))
+}
+
+pub(super) fn store_failed(error: &StoreError) -> ErrorBody {
     let body = ErrorBody::new(ErrorClass::Failure, error.code(), error.to_string());
     body.with_hint(error.hint())
 }

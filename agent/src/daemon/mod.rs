@@ -9,10 +9,12 @@ mod reload;
 mod start;
 mod status;
 mod tasks;
+mod update;
 
 pub use agent::Agent;
 pub use start::{StartError, engine_settings};
 pub use status::AgentStatus;
+pub use update::{apply as apply_bundle, body as update_body};
 
 use crate::config::{self, Location};
 use crate::log;

@@ -11,6 +11,7 @@ mod octets;
 mod rejection;
 mod request;
 mod sentence;
+mod update;
 mod verdict;
 
 pub use answer::{Answer, LoginAnswer, Signed};
@@ -24,4 +25,5 @@ pub use request::{
 };
 pub use sentence::{explained, sentence};
 pub(crate) use verdict::staleness;
+pub use update::{UpdateBody, UpdateOutcome};
 pub use verdict::{RejectedBody, VerdictBody, VerifiedBody};
