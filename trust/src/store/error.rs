@@ -64,9 +64,9 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
         /// Its version.
-        found: u32,
+        found: u64,
         /// The version that this program reads and writes.
-        known: u32,
+        known: u64,
     },
 }
 
