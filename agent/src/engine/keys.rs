@@ -2,6 +2,7 @@
 
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::PeerKey;
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The keys of the manifest in force, answered from memory.
@@ -19,6 +20,34 @@ pub enum KeyLookup {
     NeedsLoad,
     /// Not in the registry.
     Unknown,
+}
+
+/// Keys that are all in memory: of a bundle file that is looked at once.
+#[derive(Clone, Debug, Default)]
+pub struct KeyTable(HashMap<KeyId, Arc<PeerKey>>);
+
+impl KeyTable {
+    /// The key of this name.
+    #[must_use]
+    pub fn get(&self, kid: KeyId) -> Option<&Arc<PeerKey>> {
+        self.0.get(&kid)
+    }
+}
+
+impl FromIterator<PeerKey> for KeyTable {
+    fn from_iter<I: IntoIterator<Item = PeerKey>>(keys: I) -> Self {
+        let named = |key: PeerKey| (key.key.id(), Arc::new(key));
+        Self(keys.into_iter().map(named).collect())
+    }
+}
+
+impl KeySource for KeyTable {
+    fn lookup(&self, kid: KeyId) -> KeyLookup {
+        match self.get(kid) {
+            Some(key) => KeyLookup::Known(Arc::clone(key)),
+            None => KeyLookup::Unknown,
+        }
+    }
 }
 
 /// An outcome, or what is needed first.

@@ -10,10 +10,12 @@ mod keys;
 mod resend;
 mod sign;
 mod status;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 pub use counts::Counts;
-pub use keys::{KeyLookup, KeySource, KeyTicket, LoadedKey, Step};
+pub use keys::{KeyLookup, KeySource, KeyTable, KeyTicket, LoadedKey, Step};
 pub use sign::{NotSigned, SignBlock, SignFailure, SignRefusal, Signing};
 pub use status::{SigningStatus, Status, StatusCounts, TrustStatus};
 

@@ -7,7 +7,9 @@ use edgeseal_trust::clock::Now;
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::PeerKey;
 use edgeseal_trust::replay::ConsumerId;
-use edgeseal_trust::token::{Failure, ReceiveRule, Received, Trace, Unverified, Verdict, verify};
+use edgeseal_trust::token::{
+    ALG, Check, Failure, ReceiveRule, Received, Trace, Unverified, Verdict, verify,
+};
 use std::sync::Arc;
 
 impl Engine {
@@ -78,10 +80,15 @@ impl Engine {
             Ok(unverified) => unverified,
             Err(rejection) => return Step::Done(Ok(Verdict::Rejected(rejection))),
         };
+        let (typ, kid) = (received.rule.kind.typ(), unverified.kid());
+        trace.passed(
+            Check::Header,
+            format_args!("alg {ALG}, typ {typ}, kid {kid}"),
+        );
         let Some(in_force) = &self.in_force else {
             return Step::Done(Err(Failure::NoManifest));
         };
-        let key = match in_force.key(unverified.kid(), loaded) {
+        let key = match in_force.key(kid, loaded) {
             Step::Done(Ok(key)) => key,
             Step::Done(Err(failure)) => return Step::Done(Err(failure)),
             Step::NeedsKey(ticket) => return Step::NeedsKey(ticket),

@@ -11,6 +11,8 @@ mod octets;
 mod rejection;
 mod request;
 mod sentence;
+#[cfg(test)]
+mod tests;
 mod update;
 mod verdict;
 

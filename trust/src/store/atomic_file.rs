@@ -10,22 +10,42 @@ use std::path::{Path, PathBuf};
 /// Replaces or makes the file `path`, durably: when this returns, a power cut leaves the new octets;
 /// when it fails, the old ones or the new ones, never a mixture.
 pub(super) fn write(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
-    place(path, octets)?;
-    sync_parent(path)
+    prepare(path, octets)?;
+    replace(path)
 }
 
 /// As [`write`], except that the name is durable only after [`sync_dir`] on the directory.
 pub(super) fn place(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
-    let temporary = write_temporary(path, octets)?;
-    fs::rename(&temporary, path).map_err(|error| {
+    prepare(path, octets)?;
+    rename(path)
+}
+
+/// The first half of [`write`]: the octets, durably, in a temporary file beside `path`. What cannot
+/// be written whole is removed, so that a full disk is not made fuller.
+pub(super) fn prepare(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
+    let temporary = temporary(path);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(&temporary).and_then(|mut file| {
+        file.write_all(octets)?;
+        file.sync_all()
+    });
+    written.map_err(|error| {
         let _ = fs::remove_file(&temporary);
-        io_error("replace", path, error)
+        io_error("write", path, error)
     })
+}
+
+/// The second half of [`write`].
+pub(super) fn replace(path: &Path) -> Result<(), StoreError> {
+    rename(path)?;
+    sync_parent(path)
 }
 
 /// Makes the file `path`, durably, or says `false` when it exists.
 pub(super) fn create_new(path: &Path, octets: &[u8]) -> Result<bool, StoreError> {
-    let temporary = write_temporary(path, octets)?;
+    prepare(path, octets)?;
+    let temporary = temporary(path);
     let linked = fs::hard_link(&temporary, path);
     let _ = fs::remove_file(&temporary);
     match linked {
@@ -43,9 +63,7 @@ pub(super) fn read(path: &Path, limit: usize) -> Result<Option<Vec<u8>>, StoreEr
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(failed(error)),
     };
-    let past_limit = u64::try_from(limit)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
+    let past_limit = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
     let mut octets = Vec::new();
     let read = file.take(past_limit).read_to_end(&mut octets);
     if read.map_err(failed)? > limit {
@@ -102,25 +120,18 @@ pub(super) fn io_error(action: &'static str, path: &Path, error: io::Error) -> S
     }
 }
 
-/// Writes the octets, durably, beside `path`. What could not be written whole is removed, so that a
-/// full disk is not made fuller.
-fn write_temporary(path: &Path, octets: &[u8]) -> Result<PathBuf, StoreError> {
+fn rename(path: &Path) -> Result<(), StoreError> {
+    let temporary = temporary(path);
+    fs::rename(&temporary, path).map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        io_error("replace", path, error)
+    })
+}
+
+fn temporary(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(TEMPORARY);
-    let temporary = PathBuf::from(name);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(&temporary).and_then(|mut file| {
-        file.write_all(octets)?;
-        file.sync_all()
-    });
-    match written {
-        Ok(()) => Ok(temporary),
-        Err(error) => {
-            let _ = fs::remove_file(&temporary);
-            Err(io_error("write", path, error))
-        }
-    }
+    PathBuf::from(name)
 }
 
 fn sync_parent(path: &Path) -> Result<(), StoreError> {

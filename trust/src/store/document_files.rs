@@ -3,7 +3,7 @@
 
 use super::index::Rows;
 use super::{StoreError, atomic_file};
-use crate::document::{Content, Digest, Document, DocumentRejection, Manifest, Root, Shard};
+use crate::document::{Digest, Document, DocumentRejection, Manifest, Root, Shard, Signed};
 use crate::limits;
 use std::collections::{BTreeMap, HashSet};
 use std::fs;
@@ -65,29 +65,31 @@ impl DocumentFiles {
     }
 
     /// Writes the first root, durably, unless there is one that can be read.
-    pub(super) fn pin(&self, root: &Document<Root>) -> Result<(), StoreError> {
-        let path = self.root_path(root.content().version);
+    pub(super) fn pin(&self, octets: &[u8]) -> Result<(), StoreError> {
+        let document = Document::<Root>::load(octets);
+        let document = document.map_err(|why| rejected(&self.roots_dir(), &why))?;
+        let path = self.root_path(document.content().version);
         let pinned = || StoreError::RootPinned { path: path.clone() };
         if !self.roots()?.0.is_empty() {
             return Err(pinned());
         }
         self.make_dirs()?;
-        if atomic_file::create_new(&path, root.octets())? {
+        if atomic_file::create_new(&path, document.octets())? {
             return Ok(());
         }
         // Made meanwhile, or damaged.
         match load::<Root>(&path, limits::ROOT_OCTETS) {
-            Err(StoreError::Document { .. }) => atomic_file::write(&path, root.octets()),
+            Err(StoreError::Document { .. }) => atomic_file::write(&path, document.octets()),
             Err(error) => Err(error),
             Ok(_) => Err(pinned()),
         }
     }
 
     /// Writes roots, durably.
-    pub(super) fn write_roots<'a>(
-        &self,
-        roots: impl Iterator<Item = &'a Document<Root>>,
-    ) -> Result<(), StoreError> {
+    pub(super) fn write_roots(&self, roots: &[Document<Root>]) -> Result<(), StoreError> {
+        if roots.is_empty() {
+            return Ok(());
+        }
         self.make_dirs()?;
         for root in roots {
             atomic_file::place(&self.root_path(root.content().version), root.octets())?;
@@ -95,24 +97,37 @@ impl DocumentFiles {
         atomic_file::sync_dir(&self.roots_dir())
     }
 
-    /// Writes shards, durably; those that are there already are left alone.
-    pub(super) fn write_shards<'a>(
-        &self,
-        shards: impl Iterator<Item = (&'a Digest, &'a [u8])>,
-    ) -> Result<(), StoreError> {
-        self.make_dirs()?;
-        for (digest, octets) in shards {
-            let path = shard_path(&self.shards_dir(), digest);
-            if read_shard(&self.shards_dir(), digest).is_err() {
-                atomic_file::place(&path, octets)?;
-            }
+    /// Takes roots back that were written for an update that failed.
+    pub(super) fn remove_roots(&self, roots: &[Document<Root>]) {
+        for root in roots {
+            let _ = fs::remove_file(self.root_path(root.content().version));
         }
+    }
+
+    /// Writes a shard; its name is durable after [`DocumentFiles::sync_shards`] only. One that is there
+    /// already is left alone.
+    pub(super) fn place_shard(&self, digest: &Digest, octets: &[u8]) -> Result<(), StoreError> {
+        if read_shard(&self.shards_dir(), digest).is_ok() {
+            return Ok(());
+        }
+        self.make_dirs()?;
+        atomic_file::place(&shard_path(&self.shards_dir(), digest), octets)
+    }
+
+    /// Makes the shards of `manifest` durable, all of which must be there.
+    pub(super) fn sync_shards(&self, manifest: &Manifest) -> Result<(), StoreError> {
+        self.expect_shards(manifest)?;
         atomic_file::sync_dir(&self.shards_dir())
     }
 
-    /// Replaces the manifest, durably.
-    pub(super) fn write_manifest(&self, octets: &[u8]) -> Result<(), StoreError> {
-        atomic_file::write(&self.manifest_path(), octets)
+    /// Writes a manifest, durably, beside the one in force.
+    pub(super) fn prepare_manifest(&self, octets: &[u8]) -> Result<(), StoreError> {
+        atomic_file::prepare(&self.manifest_path(), octets)
+    }
+
+    /// Puts the prepared manifest in the place of the old one, durably.
+    pub(super) fn replace_manifest(&self) -> Result<(), StoreError> {
+        atomic_file::replace(&self.manifest_path())
     }
 
     /// The shards of `manifest`, with those of the manifest before it.
@@ -153,11 +168,6 @@ impl DocumentFiles {
             }
         }
         Ok(removed)
-    }
-
-    /// The octets of one shard.
-    pub(super) fn shard(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
-        read_shard(&self.shards_dir(), digest)
     }
 
     fn make_dirs(&self) -> Result<(), StoreError> {
@@ -221,7 +231,7 @@ impl ShardFiles {
     }
 }
 
-fn load<T: Content>(path: &Path, limit: usize) -> Result<Option<Document<T>>, StoreError> {
+fn load<T: Signed>(path: &Path, limit: usize) -> Result<Option<Document<T>>, StoreError> {
     let octets = atomic_file::read(path, limit)?;
     let document = octets.map(|octets| Document::load(&octets));
     document.transpose().map_err(|why| rejected(path, &why))

@@ -204,7 +204,9 @@ mod tests {
             id: DeviceId::parse("pump-1").unwrap(),
             state: DeviceState::Suspended,
             roles: [RoleName::parse("pump").unwrap()].into(),
-            groups: ["a", "b"].map(|name| GroupName::parse(name).unwrap()).into(),
+            groups: ["a", "b"]
+                .map(|name| GroupName::parse(name).unwrap())
+                .into(),
         };
         PeerKey {
             key: SigningKey::from_seed(&[7; 32]).public().clone(),
@@ -237,7 +239,10 @@ mod tests {
         let longer = [record.as_slice(), &[0]].concat();
         assert_eq!(decode_key(kid, &longer).unwrap_err(), BadRecord::Length);
         let other = SigningKey::from_seed(&[8; 32]).public().id();
-        assert_eq!(decode_key(other, &record).unwrap_err(), BadRecord::PublicKey);
+        assert_eq!(
+            decode_key(other, &record).unwrap_err(),
+            BadRecord::PublicKey
+        );
         let mut newer = record;
         newer[0] = 2;
         assert_eq!(decode_key(kid, &newer).unwrap_err(), BadRecord::Version(2));

@@ -3,7 +3,6 @@
 use crate::id::DeviceId;
 use crate::registry::{Device, PeerKey};
 use crate::update::Mark;
-use std::sync::Arc;
 
 /// What was found when the store was opened. Everything but `strays_removed` belongs in the log at
 /// a level that people see, unless it is [`Recovery::None`] and [`IndexReport::Used`].

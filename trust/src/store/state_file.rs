@@ -233,7 +233,10 @@ struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {
     fn take<const N: usize>(&mut self) -> Result<&'a [u8; N], Damage> {
-        let (field, rest) = self.0.split_first_chunk().ok_or(Damage::Octets("cut off"))?;
+        let (field, rest) = self
+            .0
+            .split_first_chunk()
+            .ok_or(Damage::Octets("cut off"))?;
         self.0 = rest;
         Ok(field)
     }

@@ -142,7 +142,9 @@ fn remove_others(disk: &Disk, table: Table, wanted: &HashSet<Vec<u8>>) -> Result
             return Ok(());
         };
         after = Some(last.as_ref().to_vec());
-        let unwanted = page.iter().filter(|(key, _)| !wanted.contains(key.as_ref()));
+        let unwanted = page
+            .iter()
+            .filter(|(key, _)| !wanted.contains(key.as_ref()));
         let removals = unwanted.map(|(key, _)| (key.as_ref().to_vec(), None));
         disk.change(table, removals.collect())?;
     }

@@ -94,11 +94,7 @@ impl Index {
                 let memory = fill::in_memory(shards)?;
                 let keys = memory.key_count();
                 let what = format!("{what}; rebuilding it: {error}");
-                (
-                    Tables::Memory(memory),
-                    keys,
-                    IndexReport::InMemory { what },
-                )
+                (Tables::Memory(memory), keys, IndexReport::InMemory { what })
             }
         };
         Ok((Self::of(dir, tables, keys), report))
