@@ -169,7 +169,7 @@ impl Agent {
         let gauges = Gauges {
             replay_windows: 0,
             replay_consumers: 0,
-            cached_keys: 0,
+            cached_keys: u64::try_from(self.store.cached_key_count()).unwrap_or(u64::MAX),
             trust,
             clock: status.clock.clone(),
             epoch: status.epoch.unwrap_or_default(),

@@ -77,6 +77,7 @@ pub(super) fn prepare(config: &Config) -> Result<Parts, StartError> {
     let (state, volatile) = open_state(path, config.agent.dangerous_volatile_state)?;
     let (store, report) = Store::open(path)?;
     tell(&report);
+    store.set_cached_keys(usize::try_from(config.peers.cached_keys).unwrap_or(usize::MAX));
     let signing = match volatile {
         Some(file_system) => Signing::Blocked {
             why: SignBlock::StateNotDurable(file_system.to_owned()),
@@ -174,8 +175,11 @@ fn tell(report: &OpenReport) {
             error!("the index lives in memory until the next start: {what}");
         }
     }
-    if let Some(what) = &report.manifest_unused {
+    if let Some(what) = &report.no_manifest {
         error!("the stored manifest is not in force: {what}");
+    }
+    for what in &report.damaged {
+        error!("damaged and passed over: {what}");
     }
     if report.strays_removed > 0 {
         info!(
