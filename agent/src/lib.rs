@@ -14,5 +14,6 @@ pub mod exit;
 pub mod identity;
 pub mod log;
 pub mod notify;
+pub mod offline;
 pub mod state_dir;
 pub mod wire;

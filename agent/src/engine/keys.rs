@@ -75,6 +75,21 @@ pub struct LoadedKey {
     found: Result<Option<Arc<PeerKey>>, String>,
 }
 
+/// Asks, and loads what is needed first, where blocking does no harm.
+pub fn complete<T>(
+    mut ask: impl FnMut(Option<&LoadedKey>) -> Step<T>,
+    mut load: impl FnMut(KeyId) -> Result<Option<Arc<PeerKey>>, String>,
+) -> T {
+    let mut loaded = None;
+    loop {
+        match ask(loaded.as_ref()) {
+            Step::Done(outcome) => return outcome,
+            // Ends: what was loaded answers the same question when it is asked again.
+            Step::NeedsKey(ticket) => loaded = Some(ticket.loaded(load(ticket.kid()))),
+        }
+    }
+}
+
 impl KeyTicket {
     pub(super) const fn new(kid: KeyId, manifest: (u64, u64)) -> Self {
         Self { kid, manifest }

@@ -15,7 +15,7 @@ mod tests;
 mod verify;
 
 pub use counts::Counts;
-pub use keys::{KeyLookup, KeySource, KeyTable, KeyTicket, LoadedKey, Step};
+pub use keys::{KeyLookup, KeySource, KeyTable, KeyTicket, LoadedKey, Step, complete};
 pub use sign::{NotSigned, SignBlock, SignFailure, SignRefusal, Signing};
 pub use status::{SigningStatus, Status, StatusCounts, TrustStatus};
 

@@ -1,6 +1,9 @@
 //! Why there is no usable identity: where, what, and what to do.
 
+use crate::board::Mismatch;
+use crate::engine::SignBlock;
 use crate::exit::Exit;
+use edgeseal_trust::document::DocumentRejection;
 use edgeseal_trust::store::StoreError;
 use std::fmt;
 use std::io;
@@ -14,6 +17,8 @@ pub enum IdentityError {
         /// Where it should be.
         path: PathBuf,
     },
+    /// Made on another board: nothing is signed here.
+    BoardMismatch(Mismatch),
     /// There is one: nothing is overwritten.
     Exists {
         /// Where.
@@ -44,6 +49,8 @@ pub enum IdentityError {
     },
     /// The system gave no random numbers.
     Random(getrandom::Error),
+    /// No enrollment request can be made of it.
+    Request(DocumentRejection),
     /// The new identity is there, but the store did not take note.
     Store(StoreError),
     /// The key belongs to another user.
@@ -63,11 +70,13 @@ impl IdentityError {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Absent { .. } => "no-identity",
+            Self::BoardMismatch(_) => "board-mismatch",
             Self::Exists { .. } => "identity-exists",
             Self::Io { .. } => "identity-io",
             Self::LoosePermissions { .. } => "identity-permissions",
             Self::Malformed { .. } => "identity-malformed",
             Self::Random(_) => "no-random-numbers",
+            Self::Request(_) => "identity-request",
             Self::Store(error) => error.code(),
             Self::WrongOwner { .. } => "identity-owner",
         }
@@ -84,7 +93,9 @@ impl IdentityError {
             }
             Self::Io { .. } | Self::Random(_) | Self::Store(_) => Exit::TemporaryFailure,
             Self::LoosePermissions { .. } | Self::WrongOwner { .. } => Exit::Permission,
-            Self::Malformed { .. } => Exit::Configuration,
+            Self::BoardMismatch(_) | Self::Malformed { .. } | Self::Request(_) => {
+                Exit::Configuration
+            }
         }
     }
 
@@ -93,6 +104,7 @@ impl IdentityError {
     pub fn reason(&self) -> String {
         match self {
             Self::Absent { path } => format!("this device has no identity: no {}", path.display()),
+            Self::BoardMismatch(mismatch) => mismatch.to_string(),
             Self::Exists { path } => {
                 format!("this device has an identity already: {}", path.display())
             }
@@ -107,6 +119,7 @@ impl IdentityError {
             ),
             Self::Malformed { path, what } => format!("{} is damaged: {what}", path.display()),
             Self::Random(error) => format!("the system gives no random numbers: {error}"),
+            Self::Request(why) => format!("no enrollment request can be made: {why}"),
             Self::Store(error) => format!("the identity is new, but the store failed: {error}"),
             Self::WrongOwner {
                 path,
@@ -124,6 +137,9 @@ impl IdentityError {
     pub fn hint(&self) -> String {
         match self {
             Self::Absent { .. } => "make one: edgeseal-agent init".to_owned(),
+            Self::BoardMismatch(mismatch) => SignBlock::BoardMismatch(mismatch.to_string())
+                .hint()
+                .into_owned(),
             Self::Exists { .. } => {
                 "see edgeseal-agent identity show; to replace it: edgeseal-agent identity reset"
                     .to_owned()
@@ -143,6 +159,7 @@ impl IdentityError {
                 "restore it, or make a new identity: edgeseal-agent identity reset, then enroll it"
                     .to_owned()
             }
+            Self::Request(_) => "make a new identity: edgeseal-agent identity reset".to_owned(),
             Self::Random(_) => "try again when the system has started".to_owned(),
             Self::Store(error) => format!("{}; then edgeseal-agent identity reset", error.hint()),
             Self::WrongOwner { path, expected, .. } => {

@@ -7,9 +7,11 @@
 mod error;
 mod files;
 mod show;
+#[cfg(test)]
+mod tests;
 
 pub use error::IdentityError;
-pub use show::IdentityBody;
+pub use show::{IdentityBody, Request};
 
 use crate::board::{Board, Mismatch};
 use crate::engine::{SignBlock, Signing};
