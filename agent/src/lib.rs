@@ -4,7 +4,9 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod api;
+mod bench;
 pub mod board;
+pub mod cli;
 pub mod client;
 pub mod clock;
 pub mod config;

@@ -115,10 +115,7 @@ fn expect_patience(shared: &Shared, asker: &Asker) -> Result<(), Problem> {
 }
 
 /// Whoever may do nothing learns nothing, not even which paths there are.
-fn expect_route(
-    asker: &Asker,
-    request: &Request<Incoming>,
-) -> Result<&'static Route, Problem> {
+fn expect_route(asker: &Asker, request: &Request<Incoming>) -> Result<&'static Route, Problem> {
     let route = route::find(request.uri().path());
     let open_to_all = route.is_some_and(|route| route.verb.is_none());
     if !asker.access.is_known() && !open_to_all {

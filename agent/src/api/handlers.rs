@@ -7,8 +7,8 @@ use super::{Asker, Shared};
 use crate::engine::api_consumer;
 use crate::log::Escaped;
 use crate::wire::{
-    Answer, ConsumerName, ErrorBody, ErrorClass, LoginRequest, OneOrMany, SignRequest, Signed, VerdictBody,
-    VerifyRequest,
+    Answer, ConsumerName, ErrorBody, ErrorClass, LoginRequest, OneOrMany, SignRequest, Signed,
+    VerdictBody, VerifyRequest,
 };
 use edgeseal_trust::id::DeviceId;
 use hyper::Response;
@@ -69,7 +69,10 @@ pub(super) async fn explain(
     body: &[u8],
 ) -> Result<Response<Reply>, Problem> {
     let request = parse::<VerifyRequest>(body)?;
-    let consumer = api_consumer(asker.uid, request.consumer.as_ref().map(ConsumerName::as_str));
+    let consumer = api_consumer(
+        asker.uid,
+        request.consumer.as_ref().map(ConsumerName::as_str),
+    );
     json(&shared.agent.explain(&request, &consumer).await)
 }
 
@@ -129,7 +132,10 @@ async fn verify_one(
     asker: &Asker,
     request: &VerifyRequest,
 ) -> Answer<VerdictBody> {
-    let consumer = api_consumer(asker.uid, request.consumer.as_ref().map(ConsumerName::as_str));
+    let consumer = api_consumer(
+        asker.uid,
+        request.consumer.as_ref().map(ConsumerName::as_str),
+    );
     shared.agent.verify(request, &consumer).await
 }
 
@@ -138,7 +144,10 @@ fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
         Problem::new(
             ErrorClass::BadRequest,
             "body",
-            format!("the body is not what this path takes: {}", Escaped::new(&error.to_string())),
+            format!(
+                "the body is not what this path takes: {}",
+                Escaped::new(&error.to_string())
+            ),
             "see docs/openapi.json",
         )
     })

@@ -137,7 +137,11 @@ impl Page {
             "Requests to sign that were refused, by code.",
         );
         for (code, count) in &counts.refused {
-            self.sample("edgeseal_signatures_refused_total", &[("code", *code)], count);
+            self.sample(
+                "edgeseal_signatures_refused_total",
+                &[("code", *code)],
+                count,
+            );
         }
         self.family(
             "edgeseal_failures_total",
@@ -182,20 +186,56 @@ impl Page {
 
     fn gauges(&mut self, gauges: &Gauges) {
         for (name, help, value) in [
-            ("edgeseal_replay_windows", "Replay windows in use.", gauges.replay_windows),
-            ("edgeseal_replay_consumers", "Consumers with a replay memory.", gauges.replay_consumers),
-            ("edgeseal_cached_keys", "Parsed keys in memory.", gauges.cached_keys),
-            ("edgeseal_boot_epoch", "Boot epoch; 0 while nothing can be signed.", gauges.epoch),
-            ("edgeseal_enrolled", "1 if this device is enrolled.", u64::from(gauges.enrolled)),
-            ("edgeseal_uptime_seconds", "Seconds since the start.", gauges.uptime_seconds),
+            (
+                "edgeseal_replay_windows",
+                "Replay windows in use.",
+                gauges.replay_windows,
+            ),
+            (
+                "edgeseal_replay_consumers",
+                "Consumers with a replay memory.",
+                gauges.replay_consumers,
+            ),
+            (
+                "edgeseal_cached_keys",
+                "Parsed keys in memory.",
+                gauges.cached_keys,
+            ),
+            (
+                "edgeseal_boot_epoch",
+                "Boot epoch; 0 while nothing can be signed.",
+                gauges.epoch,
+            ),
+            (
+                "edgeseal_enrolled",
+                "1 if this device is enrolled.",
+                u64::from(gauges.enrolled),
+            ),
+            (
+                "edgeseal_uptime_seconds",
+                "Seconds since the start.",
+                gauges.uptime_seconds,
+            ),
         ] {
             self.single(name, "gauge", help, value);
         }
         if let Some(trust) = &gauges.trust {
             for (name, help, value) in [
-                ("edgeseal_trust_sequence", "Sequence of the manifest in force.", trust.sequence),
-                ("edgeseal_trust_root_version", "Version of the newest root.", trust.root_version),
-                ("edgeseal_trust_age_seconds", "Seconds since the manifest was issued.", trust.age_seconds),
+                (
+                    "edgeseal_trust_sequence",
+                    "Sequence of the manifest in force.",
+                    trust.sequence,
+                ),
+                (
+                    "edgeseal_trust_root_version",
+                    "Version of the newest root.",
+                    trust.root_version,
+                ),
+                (
+                    "edgeseal_trust_age_seconds",
+                    "Seconds since the manifest was issued.",
+                    trust.age_seconds,
+                ),
                 (
                     "edgeseal_trust_expiry_timestamp_seconds",
                     "When the trust data expires, in seconds since 1970.",
@@ -206,13 +246,33 @@ impl Page {
                 self.single(name, "gauge", help, value);
             }
         }
-        self.family("edgeseal_clock_state", "gauge", "1 for the state of the clock, 0 for the others.");
-        for state in [ClockState::Synchronized, ClockState::Unsynchronized, ClockState::BehindFloor] {
+        self.family(
+            "edgeseal_clock_state",
+            "gauge",
+            "1 for the state of the clock, 0 for the others.",
+        );
+        for state in [
+            ClockState::Synchronized,
+            ClockState::Unsynchronized,
+            ClockState::BehindFloor,
+        ] {
             let labels = [("state", state.as_str())];
-            self.sample("edgeseal_clock_state", &labels, u8::from(state.as_str() == gauges.clock));
+            self.sample(
+                "edgeseal_clock_state",
+                &labels,
+                u8::from(state.as_str() == gauges.clock),
+            );
         }
-        self.family("edgeseal_build_info", "gauge", "1, with the version as label.");
-        self.sample("edgeseal_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
+        self.family(
+            "edgeseal_build_info",
+            "gauge",
+            "1, with the version as label.",
+        );
+        self.sample(
+            "edgeseal_build_info",
+            &[("version", env!("CARGO_PKG_VERSION"))],
+            1,
+        );
     }
 
     fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
@@ -279,8 +339,7 @@ mod tests {
             uptime_seconds: 1,
         };
         let page = render(&counts, &metrics.requests(), &gauges);
-        let (mut helped, mut typed, mut seen) =
-            (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+        let (mut helped, mut typed, mut seen) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for line in page.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
@@ -302,7 +361,10 @@ mod tests {
             r#"edgeseal_clock_state{state="synchronized"} 0"#,
             "edgeseal_trust_sequence 7",
         ] {
-            assert!(page.lines().any(|line| line == expected), "{expected}\n{page}");
+            assert!(
+                page.lines().any(|line| line == expected),
+                "{expected}\n{page}"
+            );
         }
     }
 }

@@ -27,8 +27,8 @@ pub use route::{Endpoint, ROUTES, Route, find};
 pub use server::serve;
 pub use throttle::{Throttle, Throttled};
 
-use crate::daemon::Agent;
 use crate::config::{Api, NameDatabase, Rate};
+use crate::daemon::Agent;
 use crate::log::{RefusalLog, Repeat};
 use metrics::Metrics;
 use server::Connections;
@@ -95,7 +95,10 @@ impl Shared {
 
     /// Other settings, from the next request on; open connections keep their limits.
     pub fn set_settings(&self, settings: Settings) {
-        *self.settings.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
+        *self
+            .settings
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = Arc::new(settings);
     }
 
     /// Logs how many refusals were not logged. To be called now and then.

@@ -51,13 +51,9 @@ impl Problem {
     /// The answer.
     pub(super) fn response(&self) -> Response<Reply> {
         let mut response = Response::new(Reply::whole(self.to_json()));
-        *response.status_mut() =
-            StatusCode::from_u16(self.body.error.status()).unwrap_or_default();
+        *response.status_mut() = StatusCode::from_u16(self.body.error.status()).unwrap_or_default();
         let headers = response.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static(route::JSON),
-        );
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(route::JSON));
         if let Some(seconds) = self.retry_after_seconds {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

@@ -87,7 +87,12 @@ async fn write_jwks(shared: &Shared, sender: &mpsc::Sender<Bytes>) -> Result<(),
     let mut first = true;
     loop {
         let page = shared.agent.peers(after.take(), MAX_PEERS).await?;
-        for key in page.peers.iter().filter(|peer| is_active(peer)).flat_map(|peer| &peer.keys) {
+        for key in page
+            .peers
+            .iter()
+            .filter(|peer| is_active(peer))
+            .flat_map(|peer| &peer.keys)
+        {
             if !matches!(key.state, KeyState::Active | KeyState::Retiring) {
                 continue;
             }
@@ -102,7 +107,12 @@ async fn write_jwks(shared: &Shared, sender: &mpsc::Sender<Bytes>) -> Result<(),
         if after.is_none() {
             text.push_str("]}");
         }
-        if sender.send(Bytes::from(std::mem::take(&mut text))).await.is_err() || after.is_none() {
+        if sender
+            .send(Bytes::from(std::mem::take(&mut text)))
+            .await
+            .is_err()
+            || after.is_none()
+        {
             return Ok(()); // all of it sent, or nobody listens any more
         }
     }
@@ -178,7 +188,14 @@ mod tests {
         let (after, limit) = page("after=pump-1&limit=7").unwrap();
         assert_eq!(after.unwrap().as_str(), "pump-1");
         assert_eq!(limit, 7);
-        for bad in ["limit=0", "limit=1001", "limit=x", "after=A", "after", "x=1"] {
+        for bad in [
+            "limit=0",
+            "limit=1001",
+            "limit=x",
+            "after=A",
+            "after",
+            "x=1",
+        ] {
             assert_eq!(page(bad).unwrap_err().body.code, "query", "{bad}");
         }
     }

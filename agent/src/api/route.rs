@@ -72,12 +72,7 @@ const fn get(path: &'static str, endpoint: Endpoint, verb: Option<Verb>) -> Rout
     }
 }
 
-const fn post(
-    path: &'static str,
-    endpoint: Endpoint,
-    verb: Verb,
-    accepts: &'static str,
-) -> Route {
+const fn post(path: &'static str, endpoint: Endpoint, verb: Verb, accepts: &'static str) -> Route {
     Route {
         path,
         method: Method::POST,

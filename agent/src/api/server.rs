@@ -1,10 +1,10 @@
 //! Accepts connections within their number, serves HTTP/1.1 on each, and stops when told to.
 
-use super::{Asker, Shared};
 use super::dispatch::dispatch;
 use super::listen::Socket;
 use super::patient::Patient;
 use super::problem::Problem;
+use super::{Asker, Shared};
 use crate::notify::Pulse;
 use crate::wire::ErrorClass;
 use hyper::server::conn::http1;
@@ -99,8 +99,14 @@ impl Connections {
     /// All of them may be root's and the agent's own; of any other user's, half.
     fn enter(&self, uid: u32, privileged: bool, limit: u32) -> bool {
         let mut by_uid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = by_uid.values().fold(0, |sum: u32, count| sum.saturating_add(*count));
-        let share = if privileged { limit } else { (limit / 2).max(1) };
+        let all = by_uid
+            .values()
+            .fold(0, |sum: u32, count| sum.saturating_add(*count));
+        let share = if privileged {
+            limit
+        } else {
+            (limit / 2).max(1)
+        };
         let own = by_uid.get(&uid).copied().unwrap_or(0);
         if all >= limit || own >= share {
             return false;
@@ -179,12 +185,7 @@ fn refuse(stream: &UnixStream, limit: u32) {
     stream.try_write(answer.as_bytes()).ok();
 }
 
-async fn converse(
-    stream: UnixStream,
-    peer: Peer,
-    place: Place,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn converse(stream: UnixStream, peer: Peer, place: Place, mut stop: watch::Receiver<bool>) {
     let shared = Arc::clone(&place.shared);
     let settings = shared.settings();
     let api = &settings.api;

@@ -114,11 +114,13 @@ mod tests {
         };
         let mut throttle = Throttle::default();
         assert!(throttle.take(7, slow, at(0)).is_ok());
-        let wait = |milliseconds| Throttle {
-            full_at: throttle.full_at.clone(),
-        }
-        .take(7, slow, at(milliseconds))
-        .map_err(|throttled| throttled.retry_after_seconds);
+        let wait = |milliseconds| {
+            Throttle {
+                full_at: throttle.full_at.clone(),
+            }
+            .take(7, slow, at(milliseconds))
+            .map_err(|throttled| throttled.retry_after_seconds)
+        };
         assert_eq!(wait(0), Err(1));
         assert_eq!(wait(999), Err(1));
         assert_eq!(wait(1_000), Ok(()));

@@ -93,16 +93,16 @@ pub(super) fn run(context: &Context, args: IdentityArgs) -> Result<Exit, Complai
 
 fn request(context: &Context, identity: &Identity, args: RequestArgs) -> Result<Exit, Complaint> {
     let request = identity
-        .request(args.domain, args.device)
+        .request(args.domain, args.device, None) // without a time it is the same whenever it is asked for
         .map_err(|why| Complaint::of(Exit::Configuration, why.code(), &why))?;
-    let mut line = request.document.clone();
+    let mut line = request.octets.clone();
     line.push(b'\n');
     let words = request.words.to_string();
     if context.json() {
         if args.output.is_some() {
             write_out(args.output.as_deref(), &line)?;
         }
-        let text = String::from_utf8_lossy(&request.document);
+        let text = String::from_utf8_lossy(&request.octets);
         return print_json(&serde_json::json!({ "request": text, "words": words }))
             .map(|()| Exit::Ok);
     }

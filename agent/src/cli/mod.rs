@@ -17,7 +17,7 @@ use crate::exit::Exit;
 use crate::{bench, daemon};
 use clap::{Args, Parser, Subcommand};
 use context::Context;
-use output::Complaint;
+pub(crate) use output::{Complaint, print_json, print_line};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -27,7 +27,12 @@ pub fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => {
             error.print().ok();
-            return if error.use_stderr() { Exit::Usage } else { Exit::Ok }.into();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            }
+            .into();
         }
     };
     let json = cli.global.json;
@@ -54,7 +59,7 @@ fn run(cli: Cli) -> Result<Exit, Complaint> {
         Verb::Peers(args) => show::peers(&context, &args),
         Verb::Status => show::status(&context),
         Verb::Config(args) => config::run(&context, args),
-        Verb::Bench(args) => bench::run(&args, context.json()).map_err(Complaint::from),
+        Verb::Bench(args) => bench::run(&args, context.json()),
     }
 }
 
@@ -84,28 +89,40 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Make this device's identity key, once
-    #[command(after_help = "Example:\n  edgeseal-agent init\n  edgeseal-agent identity request -o pump-1.request")]
+    #[command(
+        after_help = "Example:\n  edgeseal-agent init\n  edgeseal-agent identity request -o pump-1.request"
+    )]
     Init(identity::InitArgs),
     /// Show or replace this device's identity
     #[command(after_help = "Example:\n  edgeseal-agent identity show")]
     Identity(identity::IdentityArgs),
     /// Run the agent in the foreground
-    #[command(after_help = "Example:\n  edgeseal-agent run --config /etc/edgeseal/config.toml\n\nSignals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again.")]
+    #[command(
+        after_help = "Example:\n  edgeseal-agent run --config /etc/edgeseal/config.toml\n\nSignals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again."
+    )]
     Run,
     /// Apply or show trust data
     #[command(after_help = "Example:\n  edgeseal-agent trust apply farm.bundle")]
     Trust(trust::TrustArgs),
     /// Sign a message
-    #[command(after_help = "Example:\n  edgeseal-agent sign --topic site/pump-1/temp --payload 21.5\n  edgeseal-agent sign --topic site/pump-1/temp --envelope reading.json | mosquitto_pub -t site/pump-1/temp -s")]
+    #[command(
+        after_help = "Example:\n  edgeseal-agent sign --topic site/pump-1/temp --payload 21.5\n  edgeseal-agent sign --topic site/pump-1/temp --envelope reading.json | mosquitto_pub -t site/pump-1/temp -s"
+    )]
     Sign(sign::SignArgs),
     /// Judge a message: exit status 0 if it is verified, 1 if it is rejected
-    #[command(after_help = "Example:\n  edgeseal-agent verify --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5\n  mosquitto_sub -t site/pump-1/temp -C 1 -N | edgeseal-agent verify --topic site/pump-1/temp --envelope\n\nWithout an agent:\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --topic T --token TOKEN --payload P\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --batch < messages.jsonl")]
+    #[command(
+        after_help = "Example:\n  edgeseal-agent verify --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5\n  mosquitto_sub -t site/pump-1/temp -C 1 -N | edgeseal-agent verify --topic site/pump-1/temp --envelope\n\nWithout an agent:\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --topic T --token TOKEN --payload P\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --batch < messages.jsonl"
+    )]
     Verify(verify::VerifyArgs),
     /// Judge a message and show every check in order
-    #[command(after_help = "Example:\n  edgeseal-agent explain --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5")]
+    #[command(
+        after_help = "Example:\n  edgeseal-agent explain --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5"
+    )]
     Explain(verify::VerifyArgs),
     /// Make a token to log in at a broker or service
-    #[command(after_help = "Example:\n  mosquitto_sub -u pump-1 -P \"$(edgeseal-agent login login:mqtts://broker)\" -t '#'")]
+    #[command(
+        after_help = "Example:\n  mosquitto_sub -u pump-1 -P \"$(edgeseal-agent login login:mqtts://broker)\" -t '#'"
+    )]
     Login(sign::LoginArgs),
     /// List the devices of the trust domain
     #[command(after_help = "Example:\n  edgeseal-agent peers --json | jq -r '.peers[].device'")]
@@ -114,7 +131,9 @@ enum Verb {
     #[command(after_help = "Example:\n  edgeseal-agent status")]
     Status,
     /// Check or show the configuration
-    #[command(after_help = "Example:\n  edgeseal-agent config check && systemctl reload edgeseal-agent")]
+    #[command(
+        after_help = "Example:\n  edgeseal-agent config check && systemctl reload edgeseal-agent"
+    )]
     Config(config::ConfigArgs),
     /// Measure signing and verifying on this machine
     #[command(after_help = "Example:\n  edgeseal-agent bench --rounds 50")]

@@ -23,13 +23,28 @@ pub(super) struct OfflineArgs {
     #[arg(long, value_name = "FILE", help_heading = "Without an agent")]
     trust: Option<PathBuf>,
     /// The eight words of its first root
-    #[arg(long, value_name = "WORDS", requires = "trust", help_heading = "Without an agent")]
+    #[arg(
+        long,
+        value_name = "WORDS",
+        requires = "trust",
+        help_heading = "Without an agent"
+    )]
     root: Option<String>,
     /// The time of the verdict, in seconds since 1970 [default: this machine's clock]
-    #[arg(long, value_name = "SECONDS", requires = "trust", help_heading = "Without an agent")]
+    #[arg(
+        long,
+        value_name = "SECONDS",
+        requires = "trust",
+        help_heading = "Without an agent"
+    )]
     now: Option<u64>,
     /// Judge as this device
-    #[arg(long, value_name = "ID", requires = "trust", help_heading = "Without an agent")]
+    #[arg(
+        long,
+        value_name = "ID",
+        requires = "trust",
+        help_heading = "Without an agent"
+    )]
     device: Option<String>,
     /// Read JSON lines from standard input, write one verdict line each
     #[arg(long, requires = "trust", conflicts_with_all = ["token", "token_file", "envelope", "payload", "file"], help_heading = "Without an agent")]

@@ -55,7 +55,9 @@ impl Complaint {
     ) -> Self {
         let text = error.to_string();
         let (reason, hint) = match text.split_once(HINT) {
-            Some((reason, hint)) if !hint.contains(HINT) => (reason.to_owned(), Some(hint.to_owned())),
+            Some((reason, hint)) if !hint.contains(HINT) => {
+                (reason.to_owned(), Some(hint.to_owned()))
+            }
             _ => (text, None),
         };
         Self {

@@ -80,12 +80,24 @@ fn lines(status: &AgentStatus) -> Vec<String> {
     let mut lines = vec![
         format!("version        {}", status.version),
         format!("up             {} s", status.uptime_seconds),
-        format!("device         {}", or_none(engine.device.as_ref().map(ToString::to_string))),
-        format!("key            {}", or_none(engine.kid.as_ref().map(ToString::to_string))),
-        format!("epoch          {}", or_none(engine.epoch.map(|epoch| epoch.to_string()))),
+        format!(
+            "device         {}",
+            or_none(engine.device.as_ref().map(ToString::to_string))
+        ),
+        format!(
+            "key            {}",
+            or_none(engine.kid.as_ref().map(ToString::to_string))
+        ),
+        format!(
+            "epoch          {}",
+            or_none(engine.epoch.map(|epoch| epoch.to_string()))
+        ),
         format!("signing        {}", able(engine.signing.as_ref())),
         format!("verifying      {}", able(engine.verifying.as_ref())),
-        format!("clock          {} ({}), floor {}", engine.time, engine.clock, status.floor),
+        format!(
+            "clock          {} ({}), floor {}",
+            engine.time, engine.clock, status.floor
+        ),
     ];
     lines.extend(trust_lines(status));
     let counts = &engine.counts;
@@ -105,14 +117,19 @@ fn lines(status: &AgentStatus) -> Vec<String> {
 
 fn trust_lines(status: &AgentStatus) -> Vec<String> {
     let Some(trust) = &status.engine.trust else {
-        return vec!["trust          no manifest in force: edgeseal-agent trust apply FILE".to_owned()];
+        return vec![
+            "trust          no manifest in force: edgeseal-agent trust apply FILE".to_owned(),
+        ];
     };
     let expired = trust
         .expired_seconds
         .map_or_else(String::new, |seconds| format!(", expired {seconds} s ago"));
     vec![
         format!("domain         {}", trust.domain),
-        format!("root           version {}, expires {}", trust.root_version, trust.root_exp),
+        format!(
+            "root           version {}, expires {}",
+            trust.root_version, trust.root_exp
+        ),
         format!(
             "manifest       sequence {}, issued {}, expires {}, {}{expired}",
             trust.sequence, trust.iat, trust.exp, trust.staleness

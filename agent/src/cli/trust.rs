@@ -137,7 +137,8 @@ fn own_name(store: &Store) -> Option<edgeseal_trust::id::DeviceId> {
 
 /// A pipe is read into a file first: a bundle may have to be read twice.
 fn open(path: &Path) -> Result<File, Complaint> {
-    let named = |error: io::Error| Complaint::io(&format!("cannot read {}", path.display()), &error);
+    let named =
+        |error: io::Error| Complaint::io(&format!("cannot read {}", path.display()), &error);
     let mut source: Box<dyn io::Read> = if path.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {

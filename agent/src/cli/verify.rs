@@ -58,7 +58,12 @@ pub(super) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Compl
             return verifier.batch(context);
         }
         let verdict = verifier.verify(&args.request()?);
-        return tell(context, &verdict.outcome, &verdict, verdict.root_words.as_deref());
+        return tell(
+            context,
+            &verdict.outcome,
+            &verdict,
+            verdict.root_words.as_deref(),
+        );
     }
     let request = args.request()?;
     let verdict = context.ask(async |client| {

@@ -258,11 +258,7 @@ impl Body for Octets {
     }
 }
 
-async fn read(
-    socket: &Path,
-    status: StatusCode,
-    body: Incoming,
-) -> Result<Reply, ClientError> {
+async fn read(socket: &Path, status: StatusCode, body: Incoming) -> Result<Reply, ClientError> {
     let body = Limited::new(body, MAX_ANSWER_OCTETS)
         .collect()
         .await

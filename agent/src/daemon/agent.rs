@@ -6,8 +6,8 @@ use super::update;
 use crate::api::{Gauges, TrustGauges};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::{
-    Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own,
-    Settings, Step,
+    Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own, Settings,
+    Step,
 };
 use crate::notify;
 use crate::wire::{
@@ -204,7 +204,10 @@ impl Agent {
             (None, None) => "not signing".to_owned(),
         };
         match &status.trust {
-            Some(trust) => format!("{who}; domain {}, sequence {}", trust.domain, trust.sequence),
+            Some(trust) => format!(
+                "{who}; domain {}, sequence {}",
+                trust.domain, trust.sequence
+            ),
             None => format!("{who}; no trust data"),
         }
     }
@@ -221,7 +224,8 @@ impl Agent {
                 "the clock is synchronized and behind the time noted last: the clock is believed"
             );
         }
-        self.off_the_executor(move |store| store.note_time(reading.time)).await?;
+        self.off_the_executor(move |store| store.note_time(reading.time))
+            .await?;
         self.engine().set_noted_time(Some(self.store.noted_time()));
         Ok(())
     }
@@ -246,9 +250,7 @@ impl Agent {
     }
 
     fn put_in_force(&self, in_force: Option<InForce>) {
-        let own = in_force
-            .as_ref()
-            .and_then(|in_force| in_force.own.as_ref());
+        let own = in_force.as_ref().and_then(|in_force| in_force.own.as_ref());
         *self.device.write().unwrap_or_else(PoisonError::into_inner) =
             own.map(|own| own.device.id.clone());
         self.engine().set_in_force(in_force);
@@ -325,10 +327,7 @@ impl KeySource for StoreKeys {
 }
 
 /// The trust data that the store has in force, with this device's own entry.
-fn read_in_force(
-    store: &Arc<Store>,
-    kid: Option<KeyId>,
-) -> Result<Option<InForce>, StoreError> {
+fn read_in_force(store: &Arc<Store>, kid: Option<KeyId>) -> Result<Option<InForce>, StoreError> {
     let Some(view) = store.trust() else {
         return Ok(None);
     };

@@ -30,7 +30,9 @@ pub enum StartError {
     #[error(transparent)]
     Log(#[from] LogError),
     /// The system gives no event queue, signal handler or thread.
-    #[error("the runtime cannot start: {0}\n  hint: is the limit of open files or of processes reached?")]
+    #[error(
+        "the runtime cannot start: {0}\n  hint: is the limit of open files or of processes reached?"
+    )]
     Runtime(io::Error),
     /// The state directory cannot be used.
     #[error(transparent)]
@@ -94,7 +96,10 @@ pub(super) fn prepare(config: &Config) -> Result<Parts, StartError> {
     info!(started_at = clock.read().unix_seconds, "state is open");
     let agent = Agent::new(engine, store, clock);
     if let Err(error) = agent.take_over() {
-        error!(code = error.code(), "the trust data cannot be used: {error}");
+        error!(
+            code = error.code(),
+            "the trust data cannot be used: {error}"
+        );
     }
     Ok(Parts { agent, state })
 }

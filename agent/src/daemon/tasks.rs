@@ -1,8 +1,8 @@
 //! What the running agent does beside answering: signals, the watchdog, the noted time.
 
+use super::Agent;
 use super::reload::Reloader;
 use super::start::{Parts, StartError};
-use super::Agent;
 use crate::api::{Settings, Shared, Socket, serve};
 use crate::config::{Loaded, Location, NameDatabase};
 use crate::log::LogHandle;

@@ -26,6 +26,6 @@ pub use request::{
     VerifyRequest,
 };
 pub use sentence::{explained, sentence};
-pub(crate) use verdict::staleness;
 pub use update::{UpdateBody, UpdateOutcome};
+pub(crate) use verdict::staleness;
 pub use verdict::{RejectedBody, VerdictBody, VerifiedBody};
