@@ -19,7 +19,7 @@ pub use keys::{KeyLookup, KeySource, KeyTable, KeyTicket, LoadedKey, Step, compl
 pub use sign::{NotSigned, SignBlock, SignFailure, SignRefusal, Signing};
 pub use status::{SigningStatus, Status, StatusCounts, TrustStatus};
 
-use edgeseal_trust::clock::{ClockReading, Floor, Now};
+use edgeseal_trust::clock::{ClockReading, ClockState, Floor, Now};
 use edgeseal_trust::limits;
 use edgeseal_trust::registry::{Device, KeyState, PeerKey, TrustView};
 use edgeseal_trust::replay::{ConsumerId, ReplayMemory};
@@ -27,6 +27,7 @@ use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{Receiver, Unsynchronized};
 use sign::Signer;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What configuration says of signing and judging.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -158,7 +159,16 @@ impl Engine {
         &self.counts
     }
 
-    /// The replay memory, for the edge that keeps it in a file.
+    /// Lets the replay memory know since when it remembers, by the time since the start of this
+    /// process on a clock that nobody can set. Only a synchronized clock tells.
+    pub fn remember_since(&mut self, now: &Now, since_start: Duration) {
+        if let (Some(memory), ClockState::Synchronized) = (&mut self.memory, now.clock) {
+            memory.set_start(now.time.minus(since_start.as_secs()));
+        }
+    }
+
+    /// The replay memory, for the edge that keeps it in a file: a verdict may be used only when
+    /// its changes are stored.
     pub fn memory(&mut self) -> Option<&mut ReplayMemory> {
         self.memory.as_mut()
     }

@@ -1,14 +1,14 @@
 //! Judging what others signed.
 
 use super::explain::{Recorder, explanation};
-use super::{Engine, InForce, KeyLookup, KeyTicket, LoadedKey, Step, counts, receiver};
+use super::{Engine, InForce, KeyLookup, KeyTicket, LoadedKey, Settings, Step, counts, receiver};
 use crate::wire::{Answer, ErrorBody, Explanation, VerdictBody, VerifyRequest};
 use edgeseal_trust::clock::Now;
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::PeerKey;
 use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::token::{
-    ALG, Check, Failure, ReceiveRule, Received, Trace, Unverified, Verdict, verify,
+    ALG, Check, Failure, Memory, ReceiveRule, Received, Trace, Unverified, Verdict, verify,
 };
 use std::sync::Arc;
 
@@ -42,16 +42,24 @@ impl Engine {
         now: &Now,
         loaded: Option<&LoadedKey>,
     ) -> Step<Result<Verdict, Failure>> {
-        let step = self.run(token, received, now, loaded, &mut ());
+        let memory = self.memory.as_mut().into();
+        let judge = Judge {
+            settings: &self.settings,
+            in_force: self.in_force.as_ref(),
+            now,
+            loaded,
+        };
+        let step = judge.run(token, received, memory, &mut ());
         if let Step::Done(outcome) = &step {
             self.count(outcome);
         }
         step
     }
 
-    /// Judges a message as [`Engine::verify`] does and tells of every check. It is counted nowhere.
+    /// Judges a message as [`Engine::verify`] would and tells of every check. It is counted nowhere
+    /// and remembered nowhere: a message that was accepted before is explained as a replay.
     pub fn explain(
-        &mut self,
+        &self,
         request: &VerifyRequest,
         consumer: &ConsumerId,
         now: &Now,
@@ -62,48 +70,17 @@ impl Engine {
         let received = request.received(consumer, &rule, &mut pairs);
         let mut recorder = Recorder::default();
         let token = request.token.as_bytes();
-        match self.run(token, &received, now, loaded, &mut recorder) {
+        let memory = self.memory.as_ref().map_or(Memory::Forget, Memory::Foresee);
+        let judge = Judge {
+            settings: &self.settings,
+            in_force: self.in_force.as_ref(),
+            now,
+            loaded,
+        };
+        match judge.run(token, &received, memory, &mut recorder) {
             Step::Done(outcome) => Step::Done(explanation(recorder, token, &outcome)),
             Step::NeedsKey(ticket) => Step::NeedsKey(ticket),
         }
-    }
-
-    fn run(
-        &mut self,
-        token: &[u8],
-        received: &Received<'_>,
-        now: &Now,
-        loaded: Option<&LoadedKey>,
-        trace: &mut impl Trace,
-    ) -> Step<Result<Verdict, Failure>> {
-        let unverified = match Unverified::parse(token, received.rule.kind.typ()) {
-            Ok(unverified) => unverified,
-            Err(rejection) => return Step::Done(Ok(Verdict::Rejected(rejection))),
-        };
-        let (typ, kid) = (received.rule.kind.typ(), unverified.kid());
-        trace.passed(
-            Check::Header,
-            format_args!("alg {ALG}, typ {typ}, kid {kid}"),
-        );
-        let Some(in_force) = &self.in_force else {
-            return Step::Done(Err(Failure::NoManifest));
-        };
-        let key = match in_force.key(kid, loaded) {
-            Step::Done(Ok(key)) => key,
-            Step::Done(Err(failure)) => return Step::Done(Err(failure)),
-            Step::NeedsKey(ticket) => return Step::NeedsKey(ticket),
-        };
-        let receiver = receiver(&self.settings, in_force);
-        let memory = self.memory.as_mut();
-        Step::Done(verify(
-            &unverified,
-            key.as_deref(),
-            received,
-            &receiver,
-            now,
-            memory,
-            trace,
-        ))
     }
 
     fn count(&mut self, outcome: &Result<Verdict, Failure>) {
@@ -113,6 +90,53 @@ impl Engine {
             Ok(Verdict::Rejected(why)) => counts::add(&mut counts.rejected, why.code()),
             Err(failure) => counts::add(&mut counts.failed, failure.code()),
         }
+    }
+}
+
+/// All that a verification stands on but the message.
+struct Judge<'a> {
+    settings: &'a Settings,
+    in_force: Option<&'a InForce>,
+    now: &'a Now,
+    loaded: Option<&'a LoadedKey>,
+}
+
+impl Judge<'_> {
+    fn run(
+        &self,
+        token: &[u8],
+        received: &Received<'_>,
+        memory: Memory<'_>,
+        trace: &mut impl Trace,
+    ) -> Step<Result<Verdict, Failure>> {
+        let typ = received.rule.kind.typ();
+        let unverified = match Unverified::parse(token, typ) {
+            Ok(unverified) => unverified,
+            Err(rejection) => return Step::Done(Ok(Verdict::Rejected(rejection))),
+        };
+        let kid = unverified.kid();
+        let facts = format_args!("alg {ALG}, typ {typ}, kid {kid}");
+        trace.passed(Check::Header, facts);
+        let Some(in_force) = self.in_force else {
+            return Step::Done(Err(Failure::NoManifest));
+        };
+        let key = match in_force.key(kid, self.loaded) {
+            Step::Done(Ok(key)) => key,
+            Step::Done(Err(failure)) => return Step::Done(Err(failure)),
+            Step::NeedsKey(ticket) => return Step::NeedsKey(ticket),
+        };
+        let receiver = receiver(self.settings, in_force);
+        let key = key.as_deref();
+        let outcome = verify(
+            &unverified,
+            key,
+            received,
+            &receiver,
+            self.now,
+            memory,
+            trace,
+        );
+        Step::Done(outcome)
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod batch;
 mod error;
+#[cfg(test)]
+mod tests;
 
 pub use batch::{BatchLine, BatchSummary, LINE_OCTETS};
 pub use error::OfflineError;
@@ -13,7 +15,8 @@ use edgeseal_trust::document::BundleReader;
 use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::{KeyState, PeerKey};
-use edgeseal_trust::replay::{ConsumerId, ReplayMemory};
+use edgeseal_trust::replay::{Bounds, ConsumerId, Past, ReplayMemory};
+use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::update::{self, Current, Nothing};
 use edgeseal_trust::words::Words;
 use serde::{Deserialize, Serialize};
@@ -131,9 +134,9 @@ impl Verifier {
     }
 
     /// Judges one message and tells of every check.
-    pub fn explain(&mut self, request: &VerifyRequest, now: &Now) -> Offline<Explanation> {
+    pub fn explain(&self, request: &VerifyRequest, now: &Now) -> Offline<Explanation> {
         let consumer = consumer(request);
-        let engine = &mut self.engine;
+        let engine = &self.engine;
         let explanation = complete(
             |loaded| engine.explain(request, &consumer, now, loaded),
             nowhere_else,
@@ -153,7 +156,7 @@ impl Replay {
     fn memory(self) -> Option<ReplayMemory> {
         match self {
             Self::Forget => None,
-            Self::Remember => Some(ReplayMemory {}),
+            Self::Remember => Some(ReplayMemory::new(BOUNDS, Past::Known, UnixTime::default())),
         }
     }
 }
@@ -162,6 +165,13 @@ impl Replay {
 const NOBODY: Signing = Signing::Blocked {
     why: SignBlock::NoIdentity,
     kid: None,
+};
+
+/// For a batch of some 10,000 senders: 8 MB at the most.
+const BOUNDS: Bounds = Bounds {
+    consumers: 256,
+    windows: 16_384,
+    statements: 16_384,
 };
 
 /// What is not in the bundle is unknown.

@@ -16,8 +16,8 @@ pub use mint::{Draft, LoginDraft, MintRefusal, Minter};
 pub use properties::{BoundHashes, Properties};
 pub use reject::{Failure, Part, Rejection};
 pub use verify::{
-    Addressed, AsPublished, Check, ReceiveRule, Received, Receiver, Trace, Unsynchronized, Verdict,
-    Verified, verify, verify_login,
+    Addressed, AsPublished, Check, Memory, ReceiveRule, Received, Receiver, Trace, Unsynchronized,
+    Verdict, Verified, verify, verify_login,
 };
 
 use crate::limits;

@@ -1,6 +1,7 @@
 //! Two engines that talk to each other.
 
 mod explaining;
+mod remembering;
 mod signing;
 mod verifying;
 
