@@ -31,23 +31,6 @@ impl Store {
         applied
     }
 
-    /// Keeps a shard that was let in, where nothing refers to it until the update is committed.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn keep_shard(&self, octets: &[u8]) -> Result<(), StoreError> {
-        self.files.place_shard(&Digest::of(octets), octets)
-    }
-
-    /// Commits an update whose new shards were given to [`Store::keep_shard`].
-    ///
-    /// # Errors
-    /// [`StoreError`]. What was in force stays in force.
-    pub fn apply(&self, update: Update) -> Result<Applied, StoreError> {
-        let _alone = lock(&self.updating);
-        self.commit(update)
-    }
-
     fn evaluate_and_commit<R: BufRead>(
         &self,
         bundle: R,
@@ -56,7 +39,8 @@ impl Store {
         let mut bundle = BundleReader::open(bundle)?;
         let held = self.held_documents().map_err(UpdateError::Store)?;
         let update = read_bundle(&mut bundle, held.current(), pin, self, |_, octets| {
-            self.keep_shard(octets)
+            // Nothing refers to it until the update is committed.
+            self.files.place_shard(&Digest::of(octets), octets)
         })?;
         self.commit(update).map_err(UpdateError::Store)
     }
@@ -90,7 +74,8 @@ impl Store {
     /// Everything that needs room on the disk comes before the mark; behind it there is one rename.
     fn write(&self, held: &mut HeldState, update: &Update) -> Result<(), StoreError> {
         if let Some(manifest) = &update.new_manifest {
-            self.files.sync_shards(manifest.content())?;
+            let new = update.new_shards.iter().map(|(_, digest)| digest);
+            self.files.sync_shards(manifest.content(), new)?;
             self.files.prepare_manifest(manifest.octets())?;
         }
         let marked = self.files.write_roots(&update.new_roots).and_then(|()| {
