@@ -17,5 +17,6 @@ pub mod identity;
 pub mod log;
 pub mod notify;
 pub mod offline;
+pub mod replay_file;
 pub mod state_dir;
 pub mod wire;
