@@ -1,6 +1,7 @@
 //! The running agent: engine, store and clock behind one face, for the API and for the daemon's own
 //! tasks.
 
+use super::remember::Keeper;
 use super::status::AgentStatus;
 use super::update;
 use crate::api::{Gauges, TrustGauges};
@@ -14,7 +15,7 @@ use crate::wire::{
     Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, UpdateBody,
     VerdictBody, VerifyRequest,
 };
-use edgeseal_trust::clock::{ClockReading, Now};
+use edgeseal_trust::clock::{ClockReading, ClockState, Now};
 use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::replay::ConsumerId;
@@ -27,17 +28,39 @@ use tracing::{info, warn};
 
 /// What signs, judges and knows, shared by all tasks. What may block is done on a blocking thread.
 pub struct Agent {
-    engine: Mutex<Engine>,
+    engine: Mutex<Working>,
     store: Arc<Store>,
     clock: SystemClock,
     device: RwLock<Option<DeviceId>>,
 }
 
+/// What one judgement works with.
+struct Working {
+    engine: Engine,
+    keeper: Keeper,
+    /// The clock was seen synchronized: since then it is known when this process started.
+    start_known: bool,
+}
+
 impl Agent {
     /// An agent whose engine knows no trust data yet: see [`Agent::take_over`].
     pub fn new(engine: Engine, store: Store, clock: SystemClock) -> Self {
+        Self::with_keeper(engine, Keeper::default(), store, clock)
+    }
+
+    /// The same, with the file of the engine's replay memory.
+    pub(super) fn with_keeper(
+        engine: Engine,
+        keeper: Keeper,
+        store: Store,
+        clock: SystemClock,
+    ) -> Self {
         Self {
-            engine: Mutex::new(engine),
+            engine: Mutex::new(Working {
+                engine,
+                keeper,
+                start_known: false,
+            }),
             store: Arc::new(store),
             clock,
             device: RwLock::default(),
@@ -60,22 +83,30 @@ impl Agent {
         self.with(|engine, now| engine.login(request, now))
     }
 
-    /// Judges a message.
+    /// Judges a message. What it changed in the replay memory is stored when this returns.
     pub async fn verify(
         &self,
         request: &VerifyRequest,
         consumer: &ConsumerId,
     ) -> Answer<VerdictBody> {
-        let verify = |engine: &mut Engine, now: &Now, loaded: Option<&LoadedKey>| {
-            engine.verify(request, consumer, now, loaded)
-        };
-        (&self.with_keys(verify).await).into()
+        let outcome = self.with_keys(|working, now, loaded| {
+            match working.engine.verify(request, consumer, now, loaded) {
+                Step::Done(outcome) => {
+                    let stored = working.keeper.store(&mut working.engine);
+                    Step::Done(stored.and(outcome))
+                }
+                Step::NeedsKey(ticket) => Step::NeedsKey(ticket),
+            }
+        });
+        (&outcome.await).into()
     }
 
-    /// Judges a message and tells of every check.
+    /// Judges a message and tells of every check; nothing is remembered.
     pub async fn explain(&self, request: &VerifyRequest, consumer: &ConsumerId) -> Explanation {
-        self.with_keys(|engine, now, loaded| engine.explain(request, consumer, now, loaded))
-            .await
+        self.with_keys(|working, now, loaded| {
+            working.engine.explain(request, consumer, now, loaded)
+        })
+        .await
     }
 
     /// A page of the registry.
@@ -111,7 +142,7 @@ impl Agent {
     /// The bundle is refused, or the store failed; what was in force stays in force.
     pub async fn apply(&self, bundle: File) -> Result<UpdateBody, ErrorBody> {
         let store = Arc::clone(&self.store);
-        let kid = self.engine().kid();
+        let kid = self.working().engine.kid();
         let applying = tokio::task::spawn_blocking(move || {
             let applied = update::apply(&store, bundle, None);
             (applied, read_in_force(&store, kid))
@@ -157,8 +188,12 @@ impl Agent {
 
     /// What metrics tell.
     pub fn measure(&self) -> (Counts, Gauges) {
-        let (counts, status) =
-            self.with(|engine, now| (engine.counts().clone(), engine.status(now)));
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (counts, status, replay) = self.with(|engine, now| {
+            let replay = engine.memory().map(|memory| memory.counts());
+            let replay = replay.unwrap_or_default();
+            (engine.counts().clone(), engine.status(now), replay)
+        });
         let trust = status.trust.as_ref().map(|trust| TrustGauges {
             sequence: trust.sequence,
             root_version: trust.root_version,
@@ -167,9 +202,9 @@ impl Agent {
             keys: self.store.key_count(),
         });
         let gauges = Gauges {
-            replay_windows: 0,
-            replay_consumers: 0,
-            cached_keys: u64::try_from(self.store.cached_key_count()).unwrap_or(u64::MAX),
+            replay_windows: count(replay.windows),
+            replay_consumers: count(replay.consumers),
+            cached_keys: count(self.store.cached_key_count()),
             trust,
             clock: status.clock.clone(),
             epoch: status.epoch.unwrap_or_default(),
@@ -192,7 +227,7 @@ impl Agent {
 
     /// Other settings, from the next request on.
     pub(super) fn set_settings(&self, settings: Settings) {
-        self.engine().set_settings(settings);
+        self.working().engine.set_settings(settings);
     }
 
     /// One line for `systemctl status`.
@@ -218,7 +253,7 @@ impl Agent {
         if !reading.synchronized {
             return Ok(());
         }
-        if self.engine().floor().contradicted_by(reading) {
+        if self.working().engine.floor().contradicted_by(reading) {
             warn!(
                 time = reading.time.seconds(),
                 "the clock is synchronized and behind the time noted last: the clock is believed"
@@ -226,7 +261,9 @@ impl Agent {
         }
         self.off_the_executor(move |store| store.note_time(reading.time))
             .await?;
-        self.engine().set_noted_time(Some(self.store.noted_time()));
+        self.working()
+            .engine
+            .set_noted_time(Some(self.store.noted_time()));
         Ok(())
     }
 
@@ -235,8 +272,25 @@ impl Agent {
         self.off_the_executor(|store| Ok(store.key_count())).await
     }
 
+    /// Forgets replays that cannot happen any more. The registry is asked for every key in memory,
+    /// so this is done on a blocking thread, and seldom.
+    pub(super) fn tidy(&self) {
+        let Working { engine, keeper, .. } = &mut *self.working();
+        let now = engine.now(self.reading());
+        if now.clock == ClockState::BehindFloor {
+            return;
+        }
+        // A store that does not answer has forgotten nothing.
+        keeper.tidy(engine, now.time, &|kid| {
+            !matches!(self.store.key(kid), Ok(None))
+        });
+    }
+
     /// What must outlive a clean stop.
-    pub(super) fn save(&self) {}
+    pub(super) fn save(&self) {
+        let Working { engine, keeper, .. } = &mut *self.working();
+        keeper.save(engine);
+    }
 
     /// Lets the engine judge by the trust data that the store has in force. To be called at the
     /// start.
@@ -244,7 +298,7 @@ impl Agent {
     /// # Errors
     /// [`StoreError`]: then there is none in force.
     pub(super) fn take_over(&self) -> Result<(), StoreError> {
-        let kid = self.engine().kid();
+        let kid = self.working().engine.kid();
         self.put_in_force(read_in_force(&self.store, kid)?);
         Ok(())
     }
@@ -253,25 +307,37 @@ impl Agent {
         let own = in_force.as_ref().and_then(|in_force| in_force.own.as_ref());
         *self.device.write().unwrap_or_else(PoisonError::into_inner) =
             own.map(|own| own.device.id.clone());
-        self.engine().set_in_force(in_force);
+        self.working().engine.set_in_force(in_force);
     }
 
     /// Lets the engine work at this moment.
     fn with<T>(&self, work: impl FnOnce(&mut Engine, &Now) -> T) -> T {
-        let reading = self.reading();
-        let mut engine = self.engine();
-        let now = engine.now(reading);
-        work(&mut engine, &now)
+        self.with_all(|working, now| work(&mut working.engine, now))
+    }
+
+    fn with_all<T>(&self, work: impl FnOnce(&mut Working, &Now) -> T) -> T {
+        let reading = self.clock.read();
+        let mut working = self.working();
+        let judged = trust_reading(reading);
+        if judged.synchronized && !working.start_known {
+            working.start_known = true;
+            let start = judged.time.minus(reading.since_start.as_secs());
+            if let Some(memory) = working.engine.memory() {
+                memory.set_start(start);
+            }
+        }
+        let now = working.engine.now(judged);
+        work(&mut working, &now)
     }
 
     /// Lets the engine work, and loads the keys that it asks for.
     async fn with_keys<T>(
         &self,
-        mut work: impl FnMut(&mut Engine, &Now, Option<&LoadedKey>) -> Step<T>,
+        mut work: impl FnMut(&mut Working, &Now, Option<&LoadedKey>) -> Step<T>,
     ) -> T {
         let mut loaded = None;
         loop {
-            match self.with(|engine, now| work(engine, now, loaded.as_ref())) {
+            match self.with_all(|working, now| work(working, now, loaded.as_ref())) {
                 Step::Done(outcome) => return outcome,
                 Step::NeedsKey(ticket) => loaded = Some(self.load(ticket).await),
             }
@@ -302,15 +368,18 @@ impl Agent {
     }
 
     fn reading(&self) -> ClockReading {
-        let reading = self.clock.read();
-        ClockReading {
-            time: UnixTime::from_seconds(reading.unix_seconds),
-            synchronized: reading.synchronized,
-        }
+        trust_reading(self.clock.read())
     }
 
-    fn engine(&self) -> MutexGuard<'_, Engine> {
+    fn working(&self) -> MutexGuard<'_, Working> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn trust_reading(reading: crate::clock::ClockReading) -> ClockReading {
+    ClockReading {
+        time: UnixTime::from_seconds(reading.unix_seconds),
+        synchronized: reading.synchronized,
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod agent;
 mod reload;
+mod remember;
 mod start;
 mod status;
 mod tasks;

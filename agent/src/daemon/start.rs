@@ -1,6 +1,6 @@
 //! The start of the agent, before anything asynchronous.
 
-use super::Agent;
+use super::{Agent, remember};
 use crate::api::ListenError;
 use crate::board::Board;
 use crate::clock::{Clock, SystemClock};
@@ -80,21 +80,28 @@ pub(super) fn prepare(config: &Config) -> Result<Parts, StartError> {
     let (store, report) = Store::open(path)?;
     tell(&report);
     store.set_cached_keys(usize::try_from(config.peers.cached_keys).unwrap_or(usize::MAX));
+    // Every process takes an epoch of its own, also one that does not sign: the replay file goes by
+    // it.
+    let epoch = store.next_epoch();
+    if let Err(error) = &epoch {
+        error!(code = error.code(), "there is no boot epoch: {error}");
+    }
+    let started_at = UnixTime::from_seconds(clock.read().unix_seconds);
+    let (memory, keeper) = remember::open(config, epoch.as_ref().ok().copied(), started_at);
     let signing = match volatile {
         Some(file_system) => Signing::Blocked {
             why: SignBlock::StateNotDurable(file_system.to_owned()),
             kid: None,
         },
-        None => signing(path, &store),
+        None => signing(path, &epoch),
     };
     if let Signing::Blocked { why, .. } = &signing {
         warn!(code = why.code(), hint = %why.hint(), "this device signs nothing: {why}");
     }
-    let mut engine = Engine::new(engine_settings(config), signing, None);
+    let mut engine = Engine::new(engine_settings(config), signing, Some(memory));
     let noted = store.noted_time();
     engine.set_noted_time((noted > UnixTime::default()).then_some(noted));
-    info!(started_at = clock.read().unix_seconds, "state is open");
-    let agent = Agent::new(engine, store, clock);
+    let agent = Agent::with_keeper(engine, keeper, store, clock);
     if let Err(error) = agent.take_over() {
         error!(
             code = error.code(),
@@ -137,9 +144,9 @@ fn open_state(
     }
 }
 
-fn signing(path: &Path, store: &Store) -> Signing {
+fn signing(path: &Path, epoch: &Result<u64, StoreError>) -> Signing {
     match identity::load(path, &Board::read(Path::new("/"))) {
-        Ok(identity) => identity.into_signing(|| store.next_epoch().map_err(|error| block(&error))),
+        Ok(identity) => identity.into_signing(|| epoch.as_ref().copied().map_err(block)),
         Err(error) => Signing::Blocked {
             why: SignBlock::from(&error),
             kid: None,

@@ -46,6 +46,7 @@ pub(super) async fn work(
         tokio::spawn(watchdog.run(liveness));
     }
     tokio::spawn(keep_time(Arc::clone(&agent)));
+    tokio::spawn(keep_tidy(Arc::clone(&agent)));
     let mut reloader = Reloader::new(location, loaded.config, log, shared);
     notify::ready(&agent.summary());
     info!("{}", agent.summary());
@@ -88,6 +89,18 @@ async fn keep_time(agent: Arc<Agent>) {
     }
 }
 
+/// Keeps the replay memory small, and its file alive.
+async fn keep_tidy(agent: Arc<Agent>) {
+    let mut turn = interval(TIDYING);
+    turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    turn.tick().await; // the first comes at once, when there is nothing to tidy
+    loop {
+        turn.tick().await;
+        let agent = Arc::clone(&agent);
+        tokio::task::spawn_blocking(move || agent.tidy()).await.ok();
+    }
+}
+
 /// The store's threads turn when they answer.
 async fn watch_store(agent: Arc<Agent>, pulse: Pulse, period: Duration) {
     let mut turn = interval(period);
@@ -99,5 +112,6 @@ async fn watch_store(agent: Arc<Agent>, pulse: Pulse, period: Duration) {
     }
 }
 
+const TIDYING: Duration = Duration::from_secs(600);
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 const CLOCK_LOOK: Duration = Duration::from_secs(60);
