@@ -1,0 +1,96 @@
+//! The vectors: every way to be wrong is refused by its code, every honest token is accepted.
+//!
+//! `EDGESEAL_WRITE_VECTORS=1 cargo test -p edgeseal-trust --test vectors` writes the files anew.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    missing_docs,
+    unreachable_pub
+)]
+
+mod support;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+use support::corpus::{self, Vector};
+use support::judge::Judge;
+
+#[test]
+fn the_files_are_what_the_corpus_says() {
+    let folder = folder();
+    let wanted: BTreeMap<String, Vector> = corpus::tokens().into_iter().collect();
+    assert_eq!(
+        wanted.len(),
+        corpus::tokens().len(),
+        "two vectors have one name"
+    );
+    if std::env::var_os("EDGESEAL_WRITE_VECTORS").is_some() {
+        std::fs::create_dir_all(&folder).unwrap();
+        for name in stored().keys().filter(|name| !wanted.contains_key(*name)) {
+            std::fs::remove_file(folder.join(format!("{name}.json"))).unwrap();
+        }
+        for (name, vector) in &wanted {
+            let text = serde_json::to_string_pretty(vector).unwrap();
+            std::fs::write(folder.join(format!("{name}.json")), text + "\n").unwrap();
+        }
+    }
+    let stored = stored();
+    for (name, vector) in &wanted {
+        assert_eq!(stored.get(name), Some(vector), "{name}.json");
+    }
+    assert_eq!(stored.len(), wanted.len(), "files that no corpus names");
+}
+
+#[test]
+fn every_vector_gets_its_verdict() {
+    let stored = stored();
+    assert!(stored.len() >= 150, "{} vectors", stored.len());
+    let mut wrong = Vec::new();
+    for (name, vector) in stored {
+        let mut judge = Judge::new(vector.since, vector.rule.as_ref());
+        for line in &vector.before {
+            assert_eq!(judge.judge(line), "verified", "{name}: a line before");
+        }
+        let verdict = judge.judge(&vector.line);
+        if verdict != vector.expect {
+            wrong.push(format!("{name}: {verdict}, expected {}", vector.expect));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_code_has_a_vector() {
+    let covered: BTreeSet<String> = stored().into_values().map(|vector| vector.expect).collect();
+    let documented = include_str!("../docs/wire-profile.md");
+    let codes = documented
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let missing: Vec<&str> = codes.filter(|code| !covered.contains(*code)).collect();
+    assert!(missing.is_empty(), "no vector for {missing:?}");
+}
+
+fn stored() -> BTreeMap<String, Vector> {
+    let Ok(entries) = std::fs::read_dir(folder()) else {
+        return BTreeMap::new();
+    };
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let vector = serde_json::from_slice(&std::fs::read(&path).unwrap());
+        (
+            name,
+            vector.unwrap_or_else(|why| panic!("{}: {why}", path.display())),
+        )
+    };
+    entries.map(read).collect()
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors/token")
+}
