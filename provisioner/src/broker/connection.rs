@@ -81,6 +81,7 @@ fn greet(
         patience: (keep_alive > 0)
             .then(|| Duration::from_millis(1500).saturating_mul(keep_alive.into())),
         heard: Instant::now(),
+        pause: None,
         session_expiry,
     };
     Ok((Outgoing::ConnAck(Ok(attachment.accepted)), session))
@@ -117,6 +118,8 @@ struct Connected {
     patience: Option<Duration>,
     /// When the last packet came.
     heard: Instant,
+    /// Until when nothing is taken from this client, because a subscriber of its messages is behind.
+    pause: Option<Instant>,
     /// What CONNECT said, seconds.
     session_expiry: u32,
 }
@@ -131,18 +134,13 @@ impl Connected {
             let deadline = self
                 .patience
                 .and_then(|patience| self.heard.checked_add(patience));
-            let silence = async {
-                match deadline {
-                    Some(deadline) => sleep_until(deadline).await,
-                    None => std::future::pending().await,
-                }
-            };
             tokio::select! {
-                alive = socket.transfer() => if !alive {
+                alive = socket.transfer(self.pause.is_none()) => if !alive {
                     return Ending::Lost;
                 },
                 () = self.wake.notified() => {}
-                () = silence => return DisconnectReasonCode::KeepAliveTimeout.into(),
+                () = until(self.pause) => {}
+                () = until(deadline) => return DisconnectReasonCode::KeepAliveTimeout.into(),
                 () = shutdown.received() => {
                     return DisconnectReasonCode::ServerShuttingDown.into();
                 }
@@ -175,7 +173,11 @@ impl Connected {
 
     /// Handles the packets that are complete, as long as there is room for the answers.
     fn read_packets(&mut self, socket: &mut Socket) -> Result<(), Ending> {
-        while socket.has_room() {
+        if self.pause.is_some_and(|end| Instant::now() < end) {
+            return Ok(());
+        }
+        self.pause = None;
+        while socket.has_room() && self.pause.is_none() {
             let Some(frame) = take_frame(&mut socket.input)? else {
                 break;
             };
@@ -264,8 +266,11 @@ impl Connected {
         let result = if is_new {
             self.shared.publish(&self.client_id, message)
         } else {
-            Ok(())
+            Ok(false)
         };
+        if result == Ok(true) {
+            self.pause = Instant::now().checked_add(PAUSE);
+        }
         let receipt = self.receipt(qos, packet_id, result)?;
         Ok(match qos {
             QoS::AtMostOnce => None,
@@ -278,7 +283,7 @@ impl Connected {
         &self,
         qos: QoS,
         packet_id: u16,
-        result: Result<(), MessageError>,
+        result: Result<bool, MessageError>,
     ) -> Result<Receipt, Ending> {
         if result.is_ok() {
             return Ok(Receipt::Taken);
@@ -293,6 +298,13 @@ impl Connected {
             return Err(DisconnectReasonCode::QuotaExceeded.into());
         }
         Ok(Receipt::NoRoom)
+    }
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -315,7 +327,7 @@ impl Socket {
                 Ok(None) => {}
                 Err(_) => return None,
             }
-            if !self.transfer().await {
+            if !self.transfer(true).await {
                 return None;
             }
         }
@@ -327,9 +339,9 @@ impl Socket {
     }
 
     /// Moves octets in one direction or the other, as far as that goes now. False when the connection is gone.
-    /// May be cancelled: then nothing was moved.
-    async fn transfer(&mut self) -> bool {
-        let may_read = self.has_room();
+    /// May be cancelled: then nothing was moved. Never returns if there is nothing to write and reading is not allowed.
+    async fn transfer(&mut self, may_read: bool) -> bool {
+        let may_read = may_read && self.has_room();
         let Self {
             stream,
             input,
@@ -343,6 +355,7 @@ impl Socket {
         tokio::select! {
             read = reader.read_buf(&mut chunk), if may_read => read.is_ok_and(|count| count > 0),
             written = writer.write_buf(output), if !output.is_empty() => written.is_ok(),
+            else => std::future::pending().await,
         }
     }
 
@@ -382,6 +395,8 @@ fn shrink(buffer: &mut BytesMut) {
 const CONNECT: u8 = 0x10;
 /// How long a client may take from the TCP connection to its complete CONNECT.
 const CONNECT_PATIENCE: Duration = Duration::from_secs(5);
+/// How long a publisher waits after each message while one of its subscribers is behind.
+const PAUSE: Duration = Duration::from_millis(1);
 /// Octets taken from the socket at once: small, so that one client cannot fill the queues of others in one go.
 const READ_BYTES: usize = 8 * 1024;
 /// Output that makes the connection stop producing more. One packet more may lie on top.

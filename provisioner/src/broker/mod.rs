@@ -15,10 +15,10 @@
 //!   octets and 128 levels. User name and password must be UTF-8 (a limit of the codec).
 //! - The codec (rumqttc's) tolerates some malformed packets that the specification wants refused.
 //!
-//! Limits, all of them hard: 128 connections, 256 sessions, 256 subscriptions and 64 KiB of filters a session, 4,096 queued
-//! deliveries a session (what comes after is lost for that subscriber, as in mosquitto), 4,096 retained messages, 1 MiB a
-//! packet, 64 MiB for all messages kept for later together. A PUBLISH beyond the last two is refused with reason 0x97;
-//! a 3.1.1 client, which cannot be told, is disconnected.
+//! Limits, all of them hard: 128 connections; 256 sessions; 256 subscriptions and 64 KiB of filters a session; 4,096 queued
+//! deliveries a session (publishers are slowed down before; what comes after is lost for that subscriber, as in mosquitto);
+//! 1 MiB a packet; 4,096 retained messages; 64 MiB for all messages kept for later together. A PUBLISH beyond the last two is
+//! refused with reason 0x97; a 3.1.1 client, which cannot be told, is disconnected.
 
 mod connection;
 mod hostile;

@@ -19,6 +19,8 @@ use super::wire::{
 pub(super) struct Session {
     subscriptions: BTreeMap<String, Subscription>,
     queue: VecDeque<Delivery>,
+    /// Something was lost since the queue was last half empty.
+    overflowed: bool,
     /// In the order of first sending, which is the order of sending again.
     in_flight: VecDeque<InFlight>,
     last_packet_id: u16,
@@ -95,6 +97,7 @@ impl Session {
         Self {
             subscriptions: BTreeMap::new(),
             queue: VecDeque::new(),
+            overflowed: false,
             in_flight: VecDeque::new(),
             last_packet_id: 0,
             unreleased: HashSet::new(),
@@ -185,6 +188,12 @@ impl Session {
         })
     }
 
+    /// Whether publishers should slow down for this subscriber: it is connected and behind, but has not lost anything yet.
+    /// One that has does not hold anybody up until it catches up: it may never read.
+    pub(super) fn is_behind(&self) -> bool {
+        self.link.is_some() && !self.overflowed && self.queue.len() > MAX_QUEUED / 2
+    }
+
     /// Queues a retained message for a new subscription.
     pub(super) fn offer_retained(&mut self, stored: &Arc<Stored>, request: &SubscribeRequest) {
         self.enqueue(Delivery {
@@ -223,6 +232,7 @@ impl Session {
                 return None;
             }
             let delivery = self.queue.pop_front()?;
+            self.overflowed &= self.queue.len() > MAX_QUEUED / 2;
             let packet_id = match delivery.qos {
                 QoS::AtMostOnce => 0,
                 QoS::AtLeastOnce | QoS::ExactlyOnce => self.free_packet_id(),
@@ -295,8 +305,11 @@ impl Session {
     }
 
     fn enqueue(&mut self, delivery: Delivery) -> bool {
-        let unwanted = self.link.is_none() && delivery.qos == QoS::AtMostOnce;
-        if unwanted || self.queue.len() >= MAX_QUEUED {
+        if self.link.is_none() && delivery.qos == QoS::AtMostOnce {
+            return false;
+        }
+        if self.queue.len() >= MAX_QUEUED {
+            self.overflowed = true;
             return false;
         }
         self.queue.push_back(delivery);

@@ -31,22 +31,26 @@ impl Shared {
         lock(&self.state)
     }
 
-    /// A message of a client on its way to the subscribers.
-    pub(super) fn publish(&self, client_id: &str, message: Message) -> Result<(), MessageError> {
+    /// A message of a client on its way to the subscribers. Returns whether the client should slow down.
+    pub(super) fn publish(&self, client_id: &str, message: Message) -> Result<bool, MessageError> {
         let messages = match &mut *lock(&self.interference) {
             Some(interference) => hostile::interfere(interference, &message),
             None => vec![message],
         };
+        let mut crowded = false;
         for message in messages {
-            self.state()
+            let routed = self
+                .state()
                 .route(Some(client_id), message, Instant::now())?;
+            crowded |= routed.crowded;
         }
-        Ok(())
+        Ok(crowded)
     }
 
     pub(super) fn inject(&self, message: Message) -> Result<usize, MessageError> {
         message.check()?;
-        self.state().route(None, message, Instant::now())
+        let routed = self.state().route(None, message, Instant::now())?;
+        Ok(routed.queued)
     }
 
     /// Publishes the wills that have fallen due. A will that there is no room for is lost: nobody could be told.

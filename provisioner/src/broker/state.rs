@@ -33,6 +33,15 @@ pub(super) struct Attachment {
     pub(super) accepted: Accepted,
 }
 
+/// Where a message went.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Routed {
+    /// Sessions that it was queued for.
+    pub(super) queued: usize,
+    /// One of them [is behind](Session::is_behind).
+    pub(super) crowded: bool,
+}
+
 /// How a connection ended, as far as its session is concerned.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Parting {
@@ -167,13 +176,12 @@ impl State {
     }
 
     /// A message from `publisher` (none: injected) goes to the matching sessions and, if it says so, into the retained ones.
-    /// Returns the number of sessions that it was queued for.
     pub(super) fn route(
         &mut self,
         publisher: Option<&str>,
         message: Message,
         now: Instant,
-    ) -> Result<usize, MessageError> {
+    ) -> Result<Routed, MessageError> {
         let keep = message.retain && !message.payload.is_empty();
         if keep && !self.retained.has_room_for(&message.topic) {
             return Err(MessageError::NoRoom);
@@ -186,13 +194,14 @@ impl State {
         if keep {
             self.retained.keep(&stored);
         }
-        let mut queued = 0_usize;
+        let mut routed = Routed::default();
         for (client_id, session) in &mut self.sessions {
             if session.offer(&stored, publisher == Some(client_id)) {
-                queued = queued.saturating_add(1);
+                routed.queued = routed.queued.saturating_add(1);
+                routed.crowded |= session.is_behind();
             }
         }
-        Ok(queued)
+        Ok(routed)
     }
 
     /// Ends what has ended by now.
