@@ -136,7 +136,7 @@ impl State {
         // 3.1.3.2.2: the will is published when its delay is over or the session ends, whichever is first.
         let will = session.will.as_ref();
         let away = Away {
-            will_due: will.and_then(|will| after(will.delay.min(session.expiry))),
+            will_due: will.and_then(|will| after(will.delay)),
             ends: (session.expiry != u32::MAX)
                 .then(|| after(session.expiry))
                 .flatten(),

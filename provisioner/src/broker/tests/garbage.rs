@@ -2,8 +2,8 @@
 
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
-    Connect, ConnectReturnCode, DisconnectReasonCode, Filter, Packet, PubAckReason, Publish,
-    PublishProperties, Subscribe,
+    Connect, ConnectReturnCode, Disconnect, DisconnectReasonCode, Filter, Packet, PubAckReason,
+    PubRecReason, Publish, PublishProperties, Subscribe, SubscribeReasonCode,
 };
 
 use super::support::{Raw, V5, broker, message, text};
@@ -86,8 +86,12 @@ async fn an_oversized_packet_is_refused_before_it_is_received() {
     honest.subscribe("t", QoS::AtLeastOnce).await;
     let mut client = Raw::connect(&broker, "large", true).await;
     let mut packet = vec![0x30, 0x80, 0x80, 0x80, 0x01, 0, 1, b't', 0];
-    packet.resize(2 * 1024 * 1024, 0);
-    client.send_bytes(&packet).await;
+    packet.resize(3 * 1024 * 1024, 0);
+    // The broker takes it all and throws it away: else the client would fail writing, and never read the reason.
+    for part in packet.chunks(64 * 1024) {
+        assert!(client.send_bytes(part).await);
+        tokio::task::yield_now().await;
+    }
     assert_eq!(
         client.farewell().await,
         Some(DisconnectReasonCode::PacketTooLarge)
@@ -147,18 +151,24 @@ async fn the_memory_for_messages_is_bounded() {
         panic!("no PUBACK")
     };
     assert_eq!(ack.reason, PubAckReason::QuotaExceeded);
-    // Deleting makes room.
+    client.subscribe(Filter::new("t", QoS::AtMostOnce)).await;
+    let publish = Publish::new("t", QoS::ExactlyOnce, vec![0; 1_000_000], None);
+    let publish = Packet::Publish(Publish { pkid: 2, ..publish });
+    client.send(publish.clone()).await;
+    let Packet::PubRec(ack) = client.receive().await else {
+        panic!("no PUBREC")
+    };
+    assert_eq!(ack.reason, PubRecReason::QuotaExceeded);
+    // Deleting makes room, and the refused one may come again.
     let mut deletion = message("r/0", "");
     deletion.retain = true;
     broker.inject(deletion).unwrap();
-    let publish = Publish::new("t", QoS::AtLeastOnce, vec![0; 1_000_000], None);
-    client
-        .send(Packet::Publish(Publish { pkid: 2, ..publish }))
-        .await;
-    let Packet::PubAck(ack) = client.receive().await else {
-        panic!("no PUBACK")
+    client.send(publish).await;
+    let Packet::PubRec(ack) = client.receive().await else {
+        panic!("no PUBREC")
     };
-    assert_eq!(ack.reason, PubAckReason::Success);
+    assert_eq!(ack.reason, PubRecReason::Success);
+    assert_eq!(client.message().await.payload.len(), 1_000_000);
 }
 
 #[tokio::test]
@@ -185,6 +195,28 @@ async fn sessions_subscriptions_and_connections_are_bounded() {
         client.farewell().await,
         Some(DisconnectReasonCode::QuotaExceeded)
     );
+    let mut client = Raw::connect(&broker, "client-0", false).await;
+    for (numbers, last) in [
+        (0..256, SubscribeReasonCode::Success(QoS::AtMostOnce)),
+        (1..257, SubscribeReasonCode::QuotaExceeded),
+    ] {
+        let filters = numbers.map(|number| Filter::new(number.to_string(), QoS::AtMostOnce));
+        let subscribe = Subscribe {
+            pkid: 1,
+            ..Subscribe::new_many(filters, None)
+        };
+        client.send(Packet::Subscribe(subscribe)).await;
+        let Packet::SubAck(suback) = client.receive().await else {
+            panic!("no SUBACK")
+        };
+        assert_eq!(suback.return_codes.last(), Some(&last));
+    }
+    client
+        .send(Packet::Disconnect(Disconnect::new(
+            DisconnectReasonCode::NormalDisconnection,
+        )))
+        .await;
+    assert_eq!(client.farewell().await, None);
     let mut open = Vec::new();
     for number in 0..128 {
         let client = Raw::connect(&broker, &format!("client-{number}"), false).await;

@@ -327,8 +327,17 @@ mod deadlines {
         let attachment = connect(&mut state, false, 60, start + Duration::from_secs(59));
         assert!(attachment.accepted.session_present);
         lose(&mut state, &attachment, start + Duration::from_secs(59));
-        let attachment = connect(&mut state, false, 60, start + Duration::from_secs(119));
+        let attachment = connect(
+            &mut state,
+            false,
+            u32::MAX,
+            start + Duration::from_secs(119),
+        );
         assert!(!attachment.accepted.session_present);
+        lose(&mut state, &attachment, start);
+        let in_137_years = start + Duration::from_secs(137 * 366 * 86_400);
+        let attachment = connect(&mut state, false, 60, in_137_years);
+        assert!(attachment.accepted.session_present);
     }
 
     #[test]

@@ -304,9 +304,10 @@ impl Raw {
         self.send_bytes(&bytes).await;
     }
 
-    /// Ignores that the broker may have closed the connection: what it did is read afterwards.
-    pub(super) async fn send_bytes(&mut self, bytes: &[u8]) {
-        let _ = within("the socket", self.stream.write_all(bytes)).await;
+    /// Returns whether all was taken. If not, the broker has closed the connection: what it said can still be read.
+    pub(super) async fn send_bytes(&mut self, bytes: &[u8]) -> bool {
+        let sent = within("the socket", self.stream.write_all(bytes)).await;
+        sent.is_ok()
     }
 
     pub(super) async fn subscribe(&mut self, filter: v5::Filter) {
