@@ -4,7 +4,7 @@ use super::domain::{Domain, NOW};
 use data_encoding::BASE64;
 use edgeseal_trust::clock::{ClockReading, Floor, Now};
 use edgeseal_trust::id::{Audience, DeviceId, GroupName};
-use edgeseal_trust::replay::{ConsumerId, ReplayMemory};
+use edgeseal_trust::replay::{Bounds, ConsumerId, Past, ReplayMemory};
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{
     AsPublished, Kind, LOGIN_TYP, Properties, ReceiveRule, Received, Receiver, Unsynchronized,
@@ -183,7 +183,14 @@ fn user_properties(given: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// A memory that knows all that was accepted before, or nothing from before `since`.
 fn memory(since: Option<u64>) -> ReplayMemory {
-    let _ = since;
-    ReplayMemory {}
+    let bounds = Bounds {
+        consumers: 64,
+        windows: 1_024,
+        statements: 1_024,
+    };
+    let start = UnixTime::from_seconds(since.unwrap_or_default());
+    let past = since.map_or(Past::Known, |_| Past::UnknownUntil(start));
+    ReplayMemory::new(bounds, past, start)
 }
