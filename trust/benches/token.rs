@@ -10,6 +10,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
+    dead_code,
     missing_docs,
     unreachable_pub
 )]

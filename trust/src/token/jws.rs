@@ -68,6 +68,9 @@ struct Parts<'a> {
     signature: &'a [u8],
 }
 
+/// Header, claims and signature.
+type Decoded<'h> = (&'h [u8], Vec<u8>, [u8; 64]);
+
 impl<'a> Parts<'a> {
     fn split(token: &'a [u8]) -> Result<Self, Rejection> {
         let mut parts = token.split(|b| *b == b'.');
@@ -91,10 +94,7 @@ impl<'a> Parts<'a> {
         })
     }
 
-    fn decode<'h>(
-        &self,
-        header: &'h mut [u8; HEADER_OCTETS],
-    ) -> Result<(&'h [u8], Vec<u8>, [u8; 64]), Rejection> {
+    fn decode<'h>(&self, header: &'h mut [u8; HEADER_OCTETS]) -> Result<Decoded<'h>, Rejection> {
         let refused = Rejection::Encoding;
         let length = decoded_length(self.header).ok_or(refused(Part::Header))?;
         let header = header.get_mut(..length).ok_or(Rejection::HeaderMembers)?;
