@@ -38,6 +38,13 @@ pub struct Member {
 /// Every device of the domain. `pump` receives.
 pub const MEMBERS: &[Member] = &[
     Member {
+        id: "bridge",
+        state: DeviceState::Active,
+        roles: &["bridge"],
+        groups: &[],
+        keys: &[(21, KeyState::Active)],
+    },
+    Member {
         id: "burned",
         state: DeviceState::Active,
         roles: &["sensor"],
@@ -50,6 +57,13 @@ pub const MEMBERS: &[Member] = &[
         roles: &["relay"],
         groups: &[],
         keys: &[(11, KeyState::Active)],
+    },
+    Member {
+        id: "meter",
+        state: DeviceState::Active,
+        roles: &["meter"],
+        groups: &[],
+        keys: &[(22, KeyState::Active)],
     },
     Member {
         id: "newcomer",
@@ -120,6 +134,14 @@ pub fn key_of(id: &str) -> SigningKey {
     key(member.keys[0].0)
 }
 
+/// When the key of a seed became valid: `rotated`'s newest when its oldest was retired.
+pub fn not_before(seed: u8) -> u64 {
+    match seed {
+        17 => RETIRED,
+        _ => ENROLLED,
+    }
+}
+
 /// The roles of the domain.
 pub fn roles() -> Vec<Role> {
     let grant = |publish: &[&str], audiences: &[&str]| Grant {
@@ -139,12 +161,20 @@ pub fn roles() -> Vec<Role> {
         manifest_age_seconds: None,
     };
     vec![
+        role("bridge", vec![grant(&["#"], &["domain"])]),
+        Role {
+            manifest_age_seconds: Some(90_000),
+            ..role("meter", vec![grant(&["site/{device}/temp"], &["domain"])])
+        },
         role(
             "panel",
-            vec![Grant {
-                responses: vec![TopicFilter::parse("site/{device}/reply").expect("filter")],
-                ..grant(&["site/+/cmd"], &["device:*", "group:pumps"])
-            }],
+            vec![
+                Grant {
+                    responses: vec![TopicFilter::parse("site/{device}/reply").expect("filter")],
+                    ..grant(&["site/+/cmd"], &["device:*", "group:pumps"])
+                },
+                grant(&["site/{device}/note"], &["device:pump", "group:*"]),
+            ],
         ),
         role("pump", vec![grant(&["site/{device}/#"], &["domain"])]),
         role(
@@ -218,7 +248,7 @@ fn peer_keys(member: &Member) -> Vec<PeerKey> {
     let peer = |(seed, state): &(u8, KeyState)| PeerKey {
         key: key(*seed).public().clone(),
         state: *state,
-        not_before: UnixTime::from_seconds(ENROLLED),
+        not_before: UnixTime::from_seconds(not_before(*seed)),
         retired_at: (*state == KeyState::Retired).then(|| UnixTime::from_seconds(RETIRED)),
         device: Arc::clone(&device),
     };

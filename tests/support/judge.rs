@@ -2,20 +2,29 @@
 
 use super::domain::{Domain, NOW};
 use data_encoding::BASE64;
-use edgeseal_trust::clock::{ClockReading, Floor};
-use edgeseal_trust::id::{DeviceId, GroupName};
+use edgeseal_trust::clock::{ClockReading, Floor, Now};
+use edgeseal_trust::id::{Audience, DeviceId, GroupName};
 use edgeseal_trust::replay::{ConsumerId, ReplayMemory};
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{
-    Kind, Properties, ReceiveRule, Received, Receiver, Unsynchronized, Unverified, Verdict, verify,
+    AsPublished, Kind, LOGIN_TYP, Properties, ReceiveRule, Received, Receiver, Unsynchronized,
+    Unverified, Verdict, verify, verify_login,
 };
 use serde_json::Value;
 
 /// The device `pump`, receiving.
 pub struct Judge {
-    domain: Domain,
+    setting: Setting,
     memory: ReplayMemory,
     rule: ReceiveRule,
+}
+
+/// Who judges, by which trust data and clock.
+struct Setting {
+    domain: Domain,
+    leeway_seconds: u64,
+    synchronized: bool,
+    unsynchronized: Unsynchronized,
     device: DeviceId,
     groups: [GroupName; 1],
 }
@@ -23,19 +32,22 @@ pub struct Judge {
 impl Judge {
     /// A judge that remembers since `since`, under a rule.
     pub fn new(since: Option<u64>, rule: Option<&Value>) -> Self {
-        let flag = |name: &str| rule.is_some_and(|rule| rule[name] == true);
-        let rule = ReceiveRule {
-            max_age_seconds: rule.and_then(|rule| rule["max_age_seconds"].as_u64()),
-            after_power_loss: flag("after_power_loss"),
-            command: flag("command"),
-            ..ReceiveRule::default()
-        };
-        Self {
+        let rule = rule.unwrap_or(&Value::Null);
+        let setting = Setting {
             domain: Domain::new(),
-            memory: memory(since),
-            rule,
+            leeway_seconds: rule["leeway_seconds"].as_u64().unwrap_or(10),
+            synchronized: rule["synchronized"] != false,
+            unsynchronized: match rule["unsynchronized"] == "allow" {
+                true => Unsynchronized::Allow,
+                false => Unsynchronized::Refuse,
+            },
             device: DeviceId::parse("pump").unwrap(),
             groups: [GroupName::parse("pumps").unwrap()],
+        };
+        Self {
+            setting,
+            memory: memory(since),
+            rule: receive_rule(rule),
         }
     }
 
@@ -45,6 +57,7 @@ impl Judge {
             None | Some("message") => Kind::Message,
             Some("retained") => Kind::Retained,
             Some("will") => Kind::Will,
+            Some("login") => return self.setting.judge_login(line),
             Some(other) => panic!("no kind {other}"),
         };
         let text = line["token"].as_str().unwrap();
@@ -76,24 +89,8 @@ impl Judge {
             consumer: &ConsumerId::from(line["consumer"].as_str().unwrap_or_default()),
             rule: &rule,
         };
-        let receiver = Receiver {
-            trust: &self.domain.view,
-            device: Some(&self.device),
-            groups: &self.groups,
-            leeway_seconds: 10,
-            grace_seconds: 604_800,
-            unsynchronized: Unsynchronized::Refuse,
-        };
-        let floor = Floor {
-            manifest: Some(self.domain.view.issued_at),
-            ..Floor::default()
-        };
-        let time = UnixTime::from_seconds(line["now"].as_u64().unwrap_or(NOW));
-        let now = floor.judge(ClockReading {
-            time,
-            synchronized: true,
-        });
-        let key = self.domain.keys.get(&token.kid());
+        let (receiver, now) = (self.setting.receiver(), self.setting.now(line));
+        let key = self.setting.domain.keys.get(&token.kid());
         match verify(
             &token,
             key,
@@ -107,6 +104,61 @@ impl Judge {
             Ok(Verdict::Rejected(rejection)) => rejection.code(),
             Err(failure) => failure.code(),
         }
+    }
+}
+
+impl Setting {
+    /// A service that is addressed by the line's `audience`, and asks for no message.
+    fn judge_login(&self, line: &Value) -> &'static str {
+        let text = line["token"].as_str().unwrap();
+        let token = match Unverified::parse(text.as_bytes(), LOGIN_TYP) {
+            Ok(token) => token,
+            Err(rejection) => return rejection.code(),
+        };
+        let audience = Audience::parse(line["audience"].as_str().unwrap()).unwrap();
+        let key = self.domain.keys.get(&token.kid());
+        match verify_login(&token, key, &audience, &self.receiver(), &self.now(line)) {
+            Ok(Ok(_)) => "verified",
+            Ok(Err(rejection)) => rejection.code(),
+            Err(failure) => failure.code(),
+        }
+    }
+
+    fn receiver(&self) -> Receiver<'_> {
+        Receiver {
+            trust: &self.domain.view,
+            device: Some(&self.device),
+            groups: &self.groups,
+            leeway_seconds: self.leeway_seconds,
+            grace_seconds: 604_800,
+            unsynchronized: self.unsynchronized,
+        }
+    }
+
+    fn now(&self, line: &Value) -> Now {
+        let floor = Floor {
+            manifest: Some(self.domain.view.issued_at),
+            ..Floor::default()
+        };
+        let time = UnixTime::from_seconds(line["now"].as_u64().unwrap_or(NOW));
+        let synchronized = self.synchronized;
+        floor.judge(ClockReading { time, synchronized })
+    }
+}
+
+fn receive_rule(rule: &Value) -> ReceiveRule {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    ReceiveRule {
+        kind: Kind::Message,
+        any_audience: rule["audience"] == "any",
+        max_age_seconds: rule["max_age_seconds"].as_u64(),
+        command: rule["command"] == true,
+        after_power_loss: rule["after_power_loss"] == true,
+        ignore_user_properties: rule["user_properties"] == "ignore",
+        as_published: rule.get("as_published").map(|mapped| AsPublished {
+            remove: text(&mapped["remove"]),
+            add: text(&mapped["add"]),
+        }),
     }
 }
 

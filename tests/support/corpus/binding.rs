@@ -75,7 +75,131 @@ fn topics() -> Vec<Named> {
             ),
         )
     };
+    let from = |device: &str, name: &str, expect: &str, title: &str, topic: &str| {
+        let forge = Forge::message(device, topic, PAYLOAD);
+        let received = topic.replace("\\u0000", "\0");
+        line(
+            name,
+            expect,
+            title,
+            message(forge.token(), &received, PAYLOAD),
+        )
+    };
     vec![
+        from(
+            "pump",
+            "topic-granted-hash",
+            "verified",
+            "levels that # stands for",
+            "site/pump/a/b",
+        ),
+        from(
+            "pump",
+            "topic-granted-hash-parent",
+            "verified",
+            "# stands for no level as well",
+            "site/pump",
+        ),
+        from(
+            "pump",
+            "topic-signed-plus",
+            "topic-name",
+            "a filter with +, granted by its shape",
+            "site/pump/+",
+        ),
+        from(
+            "pump",
+            "topic-signed-hash",
+            "topic-name",
+            "a filter with #, granted by its shape",
+            "site/pump/#",
+        ),
+        from(
+            "pump",
+            "topic-signed-nul",
+            "topic-name",
+            "a NUL in a topic that would be granted",
+            "site/pump/\\u0000",
+        ),
+        from(
+            "pump",
+            "topic-signed-long",
+            "topic-name",
+            "a topic of 1,025 octets that would be granted",
+            &format!("site/pump/{}", "x".repeat(1_015)),
+        ),
+        from(
+            "pump",
+            "topic-longest",
+            "verified",
+            "a topic of 1,024 octets",
+            &format!("site/pump/{}", "x".repeat(1_014)),
+        ),
+        from(
+            "bridge",
+            "topic-any",
+            "verified",
+            "a grant for every topic",
+            "any/where",
+        ),
+        from(
+            "bridge",
+            "topic-any-reserved",
+            "topic-not-granted",
+            "not even # stands for topics of the agents",
+            "edgeseal/farm/manifest",
+        ),
+        from(
+            "bridge",
+            "topic-any-reserved-level",
+            "topic-not-granted",
+            "nor for their first level alone",
+            "edgeseal",
+        ),
+        from(
+            "bridge",
+            "topic-any-reserved-alike",
+            "verified",
+            "a first level that only begins alike",
+            "edgesealed/x",
+        ),
+        from(
+            "bridge",
+            "topic-any-system",
+            "topic-not-granted",
+            "# in front does not stand for topics of the broker",
+            "$SYS/broker/uptime",
+        ),
+        signed(
+            "topic-level-more",
+            "topic-not-granted",
+            "a level behind the granted topic",
+            "site/sensor/temp/x",
+        ),
+        signed(
+            "topic-level-less",
+            "topic-not-granted",
+            "a level less than the granted topic",
+            "site/sensor",
+        ),
+        signed(
+            "topic-level-empty",
+            "topic-not-granted",
+            "an empty level behind the granted topic",
+            "site/sensor/temp/",
+        ),
+        line(
+            "topic-plus-two-levels",
+            "topic-not-granted",
+            "two levels where + stands for one",
+            message(
+                Forge::message("panel", "site/a/b/cmd", b"on")
+                    .claim("aud", "\"device:pump\"")
+                    .token(),
+                "site/a/b/cmd",
+                b"on",
+            ),
+        ),
         on(
             "topic-other",
             "topic",
@@ -273,6 +397,16 @@ fn properties() -> Vec<Named> {
             line_,
         )
     };
+    all.push(line(
+        "property-upr-alike",
+        "property-unsigned",
+        "an unsigned user property whose name only begins like the agents' own",
+        with(
+            message(honest.token(), TOPIC, PAYLOAD),
+            "properties",
+            json!({ "user": [["edgesealed", "1"]] }),
+        ),
+    ));
     all.push(user(
         "property-upr-swapped",
         b"\0\x01a\0\x011\0\x01b\0\x012",
@@ -328,7 +462,24 @@ fn grants() -> Vec<Named> {
         "properties",
         json!({ "response_topic": "edgeseal/farm/manifest" }),
     );
+    let filter = with(
+        message(
+            command("panel")
+                .claim("rsp", &hash(b"site/panel/+"))
+                .token(),
+            "site/pump/cmd",
+            b"on",
+        ),
+        "properties",
+        json!({ "response_topic": "site/panel/+" }),
+    );
     vec![
+        line(
+            "grant-response-filter",
+            "topic-name",
+            "a response topic that is a filter",
+            filter,
+        ),
         line(
             "grant-command-by-sensor",
             "topic-not-granted",

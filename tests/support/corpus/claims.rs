@@ -49,6 +49,8 @@ pub fn vectors() -> Vec<Named> {
         ("vch", "\"true\"", "a string"),
         ("vch", "1", "a number"),
         ("rsp", "true", "true"),
+        ("cor", "1", "a number"),
+        ("cty", "{}", "an object"),
         ("upr", "null", "null"),
     ] {
         let slug = how.replace([' ', ','], "-");
@@ -81,6 +83,11 @@ fn values(honest: &Forge) -> Vec<Named> {
             "3.1.18446744073709551616",
             "a counter beyond 64 bits",
         ),
+        (
+            "jti",
+            "18446744073709551616.1.100",
+            "an epoch beyond 64 bits",
+        ),
         ("jti", "3.1.1e2", "an exponent"),
         ("jti", "", "empty"),
         ("jti", "b9f1c1de-75f5-4b5c-8e5b-0a8f6f8f3d5e", "a UUID"),
@@ -100,6 +107,13 @@ fn values(honest: &Forge) -> Vec<Named> {
             "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
             "standard base64",
         ),
+        (
+            "rsp",
+            "site/panel/reply",
+            "the text in the place of its hash",
+        ),
+        ("cor", "AQ", "the text in the place of its hash"),
+        ("upr", "", "the text in the place of its hash"),
         ("cty", "text/plain", "the text in the place of its hash"),
         ("clk", "synchronized", "another word"),
         ("aud", "farm", "without a type"),
@@ -173,17 +187,24 @@ fn texts(honest: &Forge) -> Vec<Named> {
     let many = (0..40).fold(honest.clone(), |forge, n| {
         forge.claim(&format!("x{n}"), "0")
     });
-    let nested = |open: &str, close: &str| {
+    let nested = |open: &str, close: &str, depth: usize| {
         claims(
             format!(
                 "{},\"x\":{}{}}}",
                 &good[..good.len() - 1],
-                open.repeat(100),
-                close.repeat(100)
+                open.repeat(depth),
+                close.repeat(depth)
             )
             .as_bytes(),
         )
     };
+    let numbered = |count: usize| {
+        (0..count).fold(honest.clone(), |forge, n| {
+            forge.claim(&format!("x{n}"), "0")
+        })
+    };
+    let inside: Vec<String> = (0..33).map(|n| format!("\"x{n}\":0")).collect();
+    let inside = format!("{{{}}}", inside.join(","));
     let mut latin = good.clone().into_bytes();
     latin.truncate(latin.len() - 1);
     latin.extend_from_slice(b",\"x\":\"\xe9\"}");
@@ -273,13 +294,65 @@ fn texts(honest: &Forge) -> Vec<Named> {
             "claims-deep-lists",
             "claims-json",
             "an undefined claim nested 100 deep",
-            nested("[", "]"),
+            nested("[", "]", 100),
         ),
         token(
             "claims-deep-objects",
             "claims-json",
             "objects nested 100 deep",
-            nested("{\"a\":[", "]}"),
+            nested("{\"a\":[", "]}", 50),
+        ),
+        token(
+            "claims-nested-17",
+            "claims-json",
+            "an undefined claim nested 17 deep",
+            nested("[", "]", 17),
+        ),
+        token(
+            "claims-nested-16",
+            "verified",
+            "an undefined claim nested 16 deep",
+            nested("[", "]", 16),
+        ),
+        forged("claims-32-members", "verified", "32 members", &numbered(23)),
+        forged(
+            "claims-33-members",
+            "claims-json",
+            "33 members",
+            &numbered(24),
+        ),
+        forged(
+            "claims-33-members-inside",
+            "claims-json",
+            "33 members inside an undefined claim",
+            &honest.clone().claim("x", &inside),
+        ),
+        forged(
+            "claims-33-members-one-twice",
+            "claims-json",
+            "33 members, the last for the second time: the bound counts first",
+            &numbered(23).claim_again("x1", "0"),
+        ),
+        forged(
+            "claims-number-out-of-range",
+            "claims-json",
+            "an undefined claim beyond the largest double",
+            &honest.clone().claim("x", "1e999"),
+        ),
+        token(
+            "claims-broken-and-doubled",
+            "claims-json",
+            "a member twice, and a comma behind the last",
+            claims(
+                good.replace("\"tsq\":7}", "\"tsq\":7,\"tsq\":7,}")
+                    .as_bytes(),
+            ),
+        ),
+        forged(
+            "claims-doubled-and-mistyped",
+            "duplicate-member",
+            "a claim of the wrong type, and another twice",
+            &honest.clone().claim("tsq", "null").claim_again("iat", "0"),
         ),
         forged(
             "claims-many-members",

@@ -25,6 +25,8 @@ fn size_and_shape() -> Vec<Named> {
             "one token of more than 4,096 octets",
             &padded,
         ),
+        token("size-4096", "verified", "the longest token", of_size(4_096)),
+        token("size-4097", "size", "one octet longer", of_size(4_097)),
         token("shape-empty", "shape", "no token at all", ""),
         token("shape-dots-only", "shape", "three empty parts", ".."),
         token("shape-one-part", "shape", "one part", header.clone()),
@@ -454,6 +456,37 @@ fn header_text() -> Vec<Named> {
             &long,
         ),
         token(
+            "header-256",
+            "verified",
+            "a header of 256 octets",
+            with_header(spaced(&good, 256).as_bytes()),
+        ),
+        token(
+            "header-257",
+            "header-members",
+            "a header of 257 octets",
+            with_header(spaced(&good, 257).as_bytes()),
+        ),
+        token(
+            "header-broken-and-wrong",
+            "header-json",
+            "alg none, and the header ends early",
+            with_header(
+                good.replace("EdDSA", "none")
+                    .trim_end_matches('}')
+                    .as_bytes(),
+            ),
+        ),
+        forged(
+            "header-doubled-and-wrong",
+            "duplicate-member",
+            "alg none, then as it should be",
+            &honest
+                .clone()
+                .header("alg", "\"none\"")
+                .header_again("alg", "\"EdDSA\""),
+        ),
+        token(
             "header-standard-base64",
             "shape",
             "a header in base64 with padding",
@@ -467,9 +500,36 @@ fn header_text() -> Vec<Named> {
     ]
 }
 
+/// An honest token of so many octets.
+fn of_size(octets: usize) -> String {
+    let honest = Forge::honest();
+    let (header, claims) = (object(&honest.header), object(&honest.claims));
+    let (header, claims) = (
+        String::from_utf8_lossy(&header),
+        String::from_utf8_lossy(&claims),
+    );
+    let encoded = |length| BASE64URL_NOPAD.encode_len(length);
+    let fits = |(h, c): &(usize, usize)| encoded(*h) + encoded(*c) + 88 == octets;
+    let (h, c) = (header.len()..header.len() + 3)
+        .flat_map(|h| (claims.len()..octets).map(move |c| (h, c)))
+        .find(fits)
+        .expect("some lengths fit");
+    let key = domain::key_of("sensor");
+    sign(
+        spaced(&header, h).as_bytes(),
+        spaced(&claims, c).as_bytes(),
+        &key,
+    )
+}
+
+/// The text with spaces behind it, so many octets in all.
+fn spaced(text: &str, octets: usize) -> String {
+    format!("{text:octets$}")
+}
+
 /// The text of `json`, lengthened until its base64url has unused bits, with one of them set.
 fn loosened(mut json: Vec<u8>) -> String {
-    while json.len() % 3 == 0 {
+    while json.len().is_multiple_of(3) {
         json.push(b' ');
     }
     loosen(&BASE64URL_NOPAD.encode(&json))

@@ -33,14 +33,14 @@ fn messages() -> Vec<Named> {
             "replay-same-token",
             "replay",
             "the same token again",
-            &[first.clone()],
+            std::slice::from_ref(&first),
             first.clone(),
         ),
         after(
             "replay-resigned",
             "replay",
             "the same message signed anew under its id",
-            &[first.clone()],
+            std::slice::from_ref(&first),
             resigned,
         ),
         after(
@@ -58,7 +58,7 @@ fn messages() -> Vec<Named> {
             "replay-new-consumer",
             "replay",
             "again, to a consumer not known before",
-            &[first.clone()],
+            std::slice::from_ref(&first),
             with(first.clone(), "consumer", "other"),
         ),
         after(
@@ -86,7 +86,7 @@ fn messages() -> Vec<Named> {
             "streams-apart",
             "verified",
             "the same counter in the other stream",
-            &[first.clone()],
+            std::slice::from_ref(&first),
             temperature("3.0.100", PAYLOAD),
         ),
         after(
@@ -118,7 +118,7 @@ fn messages() -> Vec<Named> {
             "clone-other-payload",
             "clone-proven",
             "another payload under the same id",
-            &[first.clone()],
+            std::slice::from_ref(&first),
             temperature("3.1.100", b"{\"t\":99}"),
         ),
         after(
@@ -152,14 +152,14 @@ fn statements() -> Vec<Named> {
             "retained-again",
             "verified",
             "the same retained statement, as every SUBSCRIBE sends it",
-            &[first.clone()],
+            std::slice::from_ref(&first),
             first.clone(),
         ),
         after(
             "retained-superseded",
             "superseded",
             "a retained statement older than one seen",
-            &[newer.clone()],
+            std::slice::from_ref(&newer),
             first.clone(),
         ),
         after(
@@ -173,8 +173,8 @@ fn statements() -> Vec<Named> {
             "deletion-again",
             "replay",
             "a deletion is a message: it does not repeat",
-            &[deletion.clone()],
-            deletion,
+            std::slice::from_ref(&deletion),
+            deletion.clone(),
         ),
         after(
             "will-again",

@@ -3,7 +3,9 @@
 use super::{Named, forged, token};
 use crate::support::domain;
 use crate::support::forge::{Forge, hash, quoted};
+use curve25519_dalek::scalar::Scalar;
 use data_encoding::BASE64URL_NOPAD;
+use sha2::{Digest, Sha512};
 
 pub fn vectors() -> Vec<Named> {
     let honest = Forge::honest();
@@ -65,8 +67,8 @@ pub fn vectors() -> Vec<Named> {
         token(
             "signature-identity-r",
             "signature",
-            "R is the neutral point",
-            format!("{header}.{claims}.{}", identity_r(&signature)),
+            "R is the neutral point, and the equation of the signature holds",
+            format!("{header}.{claims}.{}", identity_r(&header, &claims)),
         ),
         token(
             "signature-claims-changed",
@@ -157,13 +159,19 @@ fn malleated(signature: &str) -> String {
     BASE64URL_NOPAD.encode(&octets)
 }
 
-fn identity_r(signature: &str) -> String {
-    let mut octets = BASE64URL_NOPAD
-        .decode(signature.as_bytes())
-        .expect("canonical");
-    octets[..32].fill(0);
-    octets[0] = 1;
-    BASE64URL_NOPAD.encode(&octets)
+/// A signature whose R has small order, as only the key's owner can make it: R is the neutral
+/// point, S = H(R, A, M) a. It satisfies the equation of RFC 8032 section 5.1.7.
+fn identity_r(header: &str, claims: &str) -> String {
+    let pair = ed25519_dalek::SigningKey::from_bytes(&[18; 32]);
+    let mut signature = [0; 64];
+    signature[0] = 1;
+    let hash = Sha512::new()
+        .chain_update(&signature[..32])
+        .chain_update(pair.verifying_key().as_bytes())
+        .chain_update(format!("{header}.{claims}"));
+    let challenge = Scalar::from_bytes_mod_order_wide(&hash.finalize().into());
+    signature[32..].copy_from_slice((challenge * pair.to_scalar()).as_bytes());
+    BASE64URL_NOPAD.encode(&signature)
 }
 
 fn hmac_like() -> String {

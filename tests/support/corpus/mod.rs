@@ -6,6 +6,8 @@ mod form;
 mod history;
 mod honest;
 mod keys;
+mod login;
+mod rules;
 mod standing;
 
 use super::forge::{Forge, PAYLOAD, TOPIC};
@@ -26,7 +28,8 @@ pub struct Vector {
     pub before: Vec<Value>,
     /// The line to judge: what `verify --batch` reads.
     pub line: Value,
-    /// What the receiver's rule says, where it is not the default. Not of the wire profile.
+    /// What the receiver's rule and configuration say, where that is not the default. Not of the
+    /// wire profile.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rule: Option<Value>,
     /// Since when the receiver remembers, where that matters.
@@ -46,8 +49,14 @@ pub fn tokens() -> Vec<Named> {
     all.extend(keys::vectors());
     all.extend(standing::vectors());
     all.extend(binding::vectors());
+    all.extend(rules::vectors());
     all.extend(history::vectors());
     all
+}
+
+/// Every login vector: what one broker or service makes of a login token.
+pub fn logins() -> Vec<Named> {
+    login::vectors()
 }
 
 /// A vector about the sensor's temperature with another token.
@@ -71,6 +80,13 @@ fn line(name: &str, expect: &str, title: &str, line: Value) -> Named {
         since: None,
     };
     (name.to_owned(), vector)
+}
+
+/// A vector about one line under a receiver's rule.
+fn ruled(name: &str, expect: &str, title: &str, judged: Value, rule: Value) -> Named {
+    let (name, mut vector) = line(name, expect, title, judged);
+    vector.rule = Some(rule);
+    (name, vector)
 }
 
 /// A line of `verify --batch`.

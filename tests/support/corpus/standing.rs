@@ -1,9 +1,8 @@
 //! Who sends, for whom, and when: domain, device, key state, subject, audience, time.
 
-use super::{Named, Vector, forged, line, message, with};
+use super::{Named, forged, line, message, with};
 use crate::support::domain::{ENROLLED, NOW, RETIRED};
 use crate::support::forge::{Forge, PAYLOAD, TOPIC, quoted};
-use serde_json::json;
 
 pub fn vectors() -> Vec<Named> {
     let mut all = senders();
@@ -31,6 +30,10 @@ fn senders() -> Vec<Named> {
         )
     };
     let old = Forge::message("rotated", "site/rotated/state", PAYLOAD).typ("edgeseal-retained+jwt");
+    let newest = old
+        .clone()
+        .signed_by(17)
+        .claim("exp", &(NOW + 60).to_string());
     vec![
         forged(
             "domain-other",
@@ -94,6 +97,31 @@ fn senders() -> Vec<Named> {
                 old.claim("iat", &RETIRED.to_string())
                     .claim("exp", &(NOW + 60).to_string()),
             ),
+        ),
+        line(
+            "key-retired-message-earlier",
+            "key-retired",
+            "a message of before its key was retired, still within its lifetime",
+            message(
+                Forge::message("rotated", "site/rotated/log", PAYLOAD)
+                    .claim("iat", &(RETIRED - 5).to_string())
+                    .claim("exp", &(NOW - 5).to_string())
+                    .token(),
+                "site/rotated/log",
+                PAYLOAD,
+            ),
+        ),
+        line(
+            "key-not-before-statement",
+            "key-not-yet-valid",
+            "a retained statement of the second before its key was valid",
+            state(newest.clone().claim("iat", &(RETIRED - 1).to_string())),
+        ),
+        line(
+            "key-at-not-before",
+            "verified",
+            "a retained statement of the second in which its key became valid",
+            state(newest.claim("iat", &RETIRED.to_string())),
         ),
         forged(
             "key-not-before",
@@ -290,13 +318,13 @@ fn times() -> Vec<Named> {
 fn clocks() -> Vec<Named> {
     let token = Forge::honest().token();
     let at = |now: u64| with(message(token.clone(), TOPIC, PAYLOAD), "now", now);
-    let overage = Vector {
-        title: "older than the receiver's rule allows".to_owned(),
-        expect: "overage".to_owned(),
-        before: Vec::new(),
-        line: message(token.clone(), TOPIC, PAYLOAD),
-        rule: Some(json!({ "max_age_seconds": 4 })),
-        since: None,
+    let floor = NOW - 86_400;
+    let late = NOW + 1_000_000;
+    let issued = |now: u64, iat: u64, exp: u64| {
+        let forge = Forge::honest()
+            .claim("iat", &iat.to_string())
+            .claim("exp", &exp.to_string());
+        with(message(forge.token(), TOPIC, PAYLOAD), "now", now)
     };
     vec![
         line(
@@ -327,8 +355,37 @@ fn clocks() -> Vec<Named> {
             "trust-stale",
             "trust-stale",
             "trust data past its grace period",
-            at(NOW + 1_000_000 + 604_800),
+            issued(late + 604_800, late + 604_795, late + 604_855),
         ),
-        ("overage".to_owned(), overage),
+        line(
+            "trust-stale-in-grace",
+            "verified",
+            "trust data that expired, in the last second of its grace period",
+            issued(late + 604_799, late + 604_795, late + 604_855),
+        ),
+        line(
+            "clock-behind-floor-fresh",
+            "clock-behind-floor",
+            "a receiver one second behind, and a token that its clock would take",
+            issued(floor - 1, floor - 1, floor + 59),
+        ),
+        line(
+            "clock-at-floor",
+            "verified",
+            "a receiver whose clock has just reached the manifest in force",
+            issued(floor, floor - 1, floor + 59),
+        ),
+        line(
+            "expired-by-floor",
+            "expired",
+            "expired before the floor, however large the leeway",
+            issued(floor + 2, floor - 50, floor - 1),
+        ),
+        line(
+            "expired-by-floor-without-clock",
+            "expired",
+            "expired before the floor: certain even where the clock counts for nothing",
+            issued(0, floor - 50, floor - 1),
+        ),
     ]
 }
