@@ -13,6 +13,8 @@ use crate::limits;
 use crate::time::UnixTime;
 use data_encoding::BASE64URL_NOPAD;
 
+type Change = fn(&str) -> String;
+
 /// The code of a root, rightly signed, after a change to its payload.
 fn root_code(change: impl Fn(&str) -> String) -> &'static str {
     let payload = String::from_utf8(root(1).to_payload().unwrap()).unwrap();
@@ -48,7 +50,7 @@ fn a_payload_has_one_form() {
     for change in unchanged {
         assert_eq!(root_code(change), "accepted");
     }
-    let changes: [(fn(&str) -> String, &str); 12] = [
+    let changes: [(Change, &str); 12] = [
         (
             |p| p.replacen('{', r#"{"version":1,"#, 1),
             "duplicate-member",
@@ -90,7 +92,7 @@ fn a_payload_has_one_form() {
 
 #[test]
 fn a_root_keeps_its_rules() {
-    let changes: [(fn(&str) -> String, &str); 5] = [
+    let changes: [(Change, &str); 5] = [
         (|p| p.replace(r#""version":1"#, r#""version":0"#), "zero"),
         (|p| p.replace("1800000000", "1700000000"), "expiry"),
         (|p| p.replace("1800000000", "1700000001"), "accepted"),
@@ -176,7 +178,7 @@ fn a_key_in_a_document_is_judged_like_any_other() {
 
 #[test]
 fn a_manifest_keeps_its_rules() {
-    let changes: [(fn(&str) -> String, &str); 10] = [
+    let changes: [(Change, &str); 10] = [
         (|p| p.to_owned(), "accepted"),
         (|p| p.replace(r#""sequence":7"#, r#""sequence":0"#), "zero"),
         (

@@ -9,6 +9,8 @@ use crate::id::{DeviceId, GroupName, RoleName};
 use crate::limits;
 use crate::registry::{DeviceState, KeyState};
 
+type Change = fn(&str) -> String;
+
 fn one(change: impl FnOnce(&mut DeviceEntry)) -> &'static str {
     let mut device = entry("pump-1", 21);
     change(&mut device);
@@ -78,7 +80,7 @@ fn entries_stand_in_order_and_once() {
 
 #[test]
 fn a_shard_is_strict_in_form() {
-    let changes: [(fn(&str) -> String, &str); 9] = [
+    let changes: [(Change, &str); 9] = [
         (|p| p.replacen('{', r#"{"x":1,"#, 1), "malformed"),
         (|p| p.replacen(r#"{"id""#, r#"{"x":1,"id""#, 1), "malformed"),
         (
