@@ -4,6 +4,8 @@
 //! the environment or a source of randomness, except the module `store`, which keeps trust documents.
 
 pub mod clock;
+pub mod document;
+pub mod enrollment;
 pub mod grant;
 pub mod id;
 mod json;
@@ -14,3 +16,5 @@ pub mod replay;
 pub mod time;
 pub mod token;
 pub mod topic;
+pub mod update;
+pub mod words;

@@ -50,6 +50,8 @@ pub const SHARD_OCTETS: usize = 1 << 20;
 pub const SHARDS: u32 = 4096;
 /// Largest bundle file, in octets.
 pub const BUNDLE_OCTETS: u64 = 256 << 20;
+/// Most root documents in one bundle file.
+pub const BUNDLE_ROOTS: usize = 256;
 /// Largest enrollment request, in octets.
 pub const REQUEST_OCTETS: usize = 16 << 10;
 /// Most signatures on one document.
@@ -64,5 +66,9 @@ pub const ROLES: usize = 256;
 pub const GRANTS: usize = 64;
 /// Most roles, and most groups, of one device.
 pub const MEMBERSHIPS: usize = 32;
+/// Longest serial of a board, in octets.
+pub const SERIAL_OCTETS: usize = 64;
+/// Longest reason for a suspension or revocation, in octets.
+pub const REASON_OCTETS: usize = 256;
 
 const DAY: u64 = 86_400;
