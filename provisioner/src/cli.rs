@@ -98,7 +98,11 @@ mod tests {
             }
             let help = verb.get_after_help().map(ToString::to_string);
             let help = help.unwrap_or_default();
-            assert!(help.contains("  edgeseal "), "{} has no example", verb.get_name());
+            assert!(
+                help.contains("  edgeseal "),
+                "{} has no example",
+                verb.get_name()
+            );
         }
     }
 }

@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 /// Reads the clock, with the kernel's word on it, as `timedatectl` shows it: the maximum error that
 /// the time daemon stated, grown since by 500 ppm, is below 16 s (adjtimex(2)). Where the kernel
 /// refuses to say, the clock counts as unsynchronized.
-pub fn read() -> ClockReading {
+pub(crate) fn read() -> ClockReading {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH);
     ClockReading {
         time: UnixTime::from_seconds(since_epoch.map_or(0, |time| time.as_secs())),
@@ -17,12 +17,12 @@ pub fn read() -> ClockReading {
 }
 
 /// The current second.
-pub fn now() -> UnixTime {
+pub(crate) fn now() -> UnixTime {
     read().time
 }
 
 /// A moment as people write it (RFC 3339, UTC, to the minute).
-pub fn date(time: UnixTime) -> String {
+pub(crate) fn date(time: UnixTime) -> String {
     let (days, second) = (time.seconds() / DAY, time.seconds() % DAY);
     let Some((year, month, day)) = civil(days) else {
         return format!("{time} s after 1970");
@@ -34,7 +34,8 @@ pub fn date(time: UnixTime) -> String {
 fn is_synchronized() -> bool {
     let mut timex = Timex::new();
     adjtimex(&mut timex).is_ok_and(|_| {
-        i64::from(timex.0.maxerror) < UNSYNCHRONIZED_FROM_MICROSECONDS && timex.0.status & STA_CLOCKERR == 0
+        timex.0.maxerror < UNSYNCHRONIZED_FROM_MICROSECONDS.into()
+            && timex.0.status & STA_CLOCKERR == 0
     })
 }
 
@@ -71,7 +72,7 @@ const DAY: u64 = 86_400;
 /// The clock hardware failed (`linux/timex.h`).
 const STA_CLOCKERR: i32 = 0x1000;
 /// The kernel's limit (`NTP_PHASE_LIMIT`), and systemd's.
-const UNSYNCHRONIZED_FROM_MICROSECONDS: i64 = 16_000_000;
+const UNSYNCHRONIZED_FROM_MICROSECONDS: i32 = 16_000_000;
 
 #[cfg(test)]
 mod tests {

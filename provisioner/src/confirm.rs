@@ -8,7 +8,7 @@ use std::io::{self, BufRead, Write};
 ///
 /// # Errors
 /// The answer is no.
-pub fn ask(question: &str) -> Result<()> {
+pub(crate) fn ask(question: &str) -> Result<()> {
     let mut stderr = io::stderr().lock();
     // A question that nobody can read is answered below: with no.
     let _ = write!(stderr, "{question} [y/N] ");
@@ -19,8 +19,10 @@ pub fn ask(question: &str) -> Result<()> {
         "y" | "yes" if read.is_ok() => Ok(()),
         _ => {
             let _ = writeln!(stderr);
-            Err(CommandError::no("not-confirmed", "not confirmed; nothing was changed")
-                .hint("answer y, or give --yes"))
+            Err(
+                CommandError::no("not-confirmed", "not confirmed; nothing was changed")
+                    .hint("answer y, or give --yes"),
+            )
         }
     }
 }

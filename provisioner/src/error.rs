@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// How a verb ended. The numbers are a promise to scripts: 0 to 2 as everywhere, the others from
 /// BSD's `sysexits.h`.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Exit {
+pub(crate) enum Exit {
     /// 78 (`EX_CONFIG`): the registry or the keys must be repaired first.
     Configuration,
     /// 1: the input was judged, and the answer is no.
@@ -24,7 +24,7 @@ pub enum Exit {
 
 impl Exit {
     /// The number that the process ends with.
-    pub const fn code(self) -> u8 {
+    pub(crate) const fn code(self) -> u8 {
         match self {
             Self::No => 1,
             Self::Usage => 2,
@@ -36,7 +36,7 @@ impl Exit {
     }
 
     /// The kind of failure as a word for machines.
-    pub const fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Self::Configuration => "configuration",
             Self::No => "refused",
@@ -57,20 +57,20 @@ impl From<Exit> for ExitCode {
 /// Why a verb did not do what it was asked to.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{reason}")]
-pub struct CommandError {
+pub(crate) struct CommandError {
     /// How the process ends.
-    pub exit: Exit,
+    pub(crate) exit: Exit,
     /// Stable short code.
-    pub code: &'static str,
+    pub(crate) code: &'static str,
     /// What is wrong, and where.
-    pub reason: String,
+    pub(crate) reason: String,
     /// What to do next.
-    pub hint: Option<String>,
+    pub(crate) hint: Option<String>,
 }
 
 impl CommandError {
     /// An error without a hint.
-    pub fn new(exit: Exit, code: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn new(exit: Exit, code: &'static str, reason: impl Into<String>) -> Self {
         Self {
             exit,
             code,
@@ -80,22 +80,22 @@ impl CommandError {
     }
 
     /// The input was judged, and the answer is no.
-    pub fn no(code: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn no(code: &'static str, reason: impl Into<String>) -> Self {
         Self::new(Exit::No, code, reason)
     }
 
     /// The command line makes no sense.
-    pub fn usage(code: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn usage(code: &'static str, reason: impl Into<String>) -> Self {
         Self::new(Exit::Usage, code, reason)
     }
 
     /// The registry or the keys must be repaired first.
-    pub fn configuration(code: &'static str, reason: impl Into<String>) -> Self {
+    pub(crate) fn configuration(code: &'static str, reason: impl Into<String>) -> Self {
         Self::new(Exit::Configuration, code, reason)
     }
 
     /// The operating system refused something at `path`; `act` is a verb in the infinitive.
-    pub fn io(act: &str, path: &Path, why: &io::Error) -> Self {
+    pub(crate) fn io(act: &str, path: &Path, why: &io::Error) -> Self {
         let reason = format!("cannot {act} {}: {why}", path.display());
         match why.kind() {
             io::ErrorKind::NotFound => Self::new(Exit::Unavailable, "file-missing", reason)
@@ -116,11 +116,11 @@ impl CommandError {
 
     /// The same error, saying what to do next.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
     }
 }
 
 /// What a verb ends with, where it does not succeed.
-pub type Result<T> = std::result::Result<T, CommandError>;
+pub(crate) type Result<T> = std::result::Result<T, CommandError>;

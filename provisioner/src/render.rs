@@ -9,18 +9,18 @@ use std::process::ExitCode;
 
 /// What a verb has to say: for people, and for programs.
 #[derive(Debug)]
-pub struct Report {
+pub(crate) struct Report {
     /// Lines for people, without a line feed at the end.
-    pub text: String,
+    pub(crate) text: String,
     /// One object for programs.
-    pub json: Value,
+    pub(crate) json: Value,
     /// The answer is no (exit code 1), and this report says why.
-    pub is_no: bool,
+    pub(crate) is_no: bool,
 }
 
 impl Report {
     /// A verb that did what it was asked to.
-    pub fn new(text: impl Into<String>, json: Value) -> Self {
+    pub(crate) fn new(text: impl Into<String>, json: Value) -> Self {
         Self {
             text: text.into(),
             json,
@@ -31,17 +31,17 @@ impl Report {
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]
-pub struct Style {
+pub(crate) struct Style {
     /// One JSON object instead of text.
-    pub json: bool,
+    pub(crate) json: bool,
     /// Bold and colour, on standard error too.
-    pub colour: bool,
+    pub(crate) colour: bool,
 }
 
 impl Style {
     /// As asked for on the command line; colour only on a terminal that wants it
     /// (<https://no-color.org>).
-    pub fn detect(json: bool) -> Self {
+    pub(crate) fn detect(json: bool) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
         let colour = !json && !refused && !dumb && io::stderr().is_terminal();
@@ -50,7 +50,7 @@ impl Style {
 }
 
 /// Prints how a verb ended and gives the exit code.
-pub fn finish(style: Style, result: Result<Report, CommandError>) -> ExitCode {
+pub(crate) fn finish(style: Style, result: Result<Report, CommandError>) -> ExitCode {
     match result {
         Ok(report) => {
             let printed = if style.json {
@@ -71,7 +71,7 @@ pub fn finish(style: Style, result: Result<Report, CommandError>) -> ExitCode {
 }
 
 /// A line on standard error that is neither result nor error.
-pub fn notice(style: Style, line: &str) {
+pub(crate) fn notice(style: Style, line: &str) {
     if !style.json {
         // Standard error may be closed: a notice is not worth failing for.
         let _ = writeln!(io::stderr(), "{line}");
@@ -79,7 +79,7 @@ pub fn notice(style: Style, line: &str) {
 }
 
 /// `text` in bold where the terminal shows it.
-pub fn bold(style: Style, text: &str) -> String {
+pub(crate) fn bold(style: Style, text: &str) -> String {
     if style.colour {
         format!("\u{1b}[1m{text}\u{1b}[0m")
     } else {
@@ -88,7 +88,7 @@ pub fn bold(style: Style, text: &str) -> String {
 }
 
 /// Eight words as a person reads them aloud: capitals, four to a line, in a frame.
-pub fn big_words(words: &str) -> String {
+pub(crate) fn big_words(words: &str) -> String {
     let words: Vec<String> = words.split(' ').map(str::to_uppercase).collect();
     let lines: Vec<String> = words
         .chunks(4)
@@ -109,10 +109,11 @@ pub fn big_words(words: &str) -> String {
 }
 
 /// Foreign text on a terminal: control characters are shown, not obeyed.
-pub fn escaped(text: &str) -> String {
+pub(crate) fn escaped(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
-        if c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        if c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
         {
             out.extend(c.escape_default());
         } else {
@@ -167,7 +168,10 @@ mod tests {
 
     #[test]
     fn foreign_text_cannot_steer_a_terminal() {
-        assert_eq!(escaped("a\u{1b}[2Jb\n\u{202e}ü"), "a\\u{1b}[2Jb\\n\\u{202e}ü");
+        assert_eq!(
+            escaped("a\u{1b}[2Jb\n\u{202e}ü"),
+            "a\\u{1b}[2Jb\\n\\u{202e}ü"
+        );
     }
 
     #[test]

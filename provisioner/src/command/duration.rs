@@ -4,7 +4,7 @@
 ///
 /// # Errors
 /// Anything else, zero, and more than a thousand years.
-pub fn parse(text: &str) -> Result<u64, String> {
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
     let unit = match text.get(digits.len()..) {
         Some("" | "s") => 1,
@@ -21,10 +21,11 @@ pub fn parse(text: &str) -> Result<u64, String> {
 }
 
 /// Seconds as people write them: in the largest unit that is exact.
-pub fn show(seconds: u64) -> String {
+pub(crate) fn show(seconds: u64) -> String {
     for (unit, letter) in [(86_400, 'd'), (3600, 'h'), (60, 'm')] {
-        if seconds > 0 && seconds.is_multiple_of(unit) {
-            return format!("{}{letter}", seconds / unit);
+        let whole = seconds.checked_div(unit).unwrap_or(0);
+        if whole > 0 && seconds.is_multiple_of(unit) {
+            return format!("{whole}{letter}");
         }
     }
     format!("{seconds}s")
@@ -48,7 +49,18 @@ mod tests {
             assert_eq!(parse(text), Ok(seconds));
             assert_eq!(show(seconds), shown);
         }
-        for bad in ["", "d", "0", "-1", "1.5h", "1w", "1 d", "99999999999999999999d", "1000000d", "1ä"] {
+        for bad in [
+            "",
+            "d",
+            "0",
+            "-1",
+            "1.5h",
+            "1w",
+            "1 d",
+            "99999999999999999999d",
+            "1000000d",
+            "1ä",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

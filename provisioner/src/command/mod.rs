@@ -1,13 +1,13 @@
 //! The verbs, one file each.
 
-pub mod device;
-pub mod domain;
+pub(crate) mod device;
+pub(crate) mod domain;
 mod duration;
-pub mod group;
-pub mod inspect;
-pub mod publish;
-pub mod role;
-pub mod status;
+pub(crate) mod group;
+pub(crate) mod inspect;
+pub(crate) mod publish;
+pub(crate) mod role;
+pub(crate) mod status;
 
 use crate::error::Result;
 use crate::registry::{Access, Registry};
@@ -15,11 +15,11 @@ use crate::render::Style;
 use std::path::PathBuf;
 
 /// What every verb is given.
-pub struct Context {
+pub(crate) struct Context {
     /// Directory of the registry.
-    pub registry: PathBuf,
+    pub(crate) registry: PathBuf,
     /// How to print.
-    pub style: Style,
+    pub(crate) style: Style,
 }
 
 impl Context {
@@ -27,10 +27,10 @@ impl Context {
     ///
     /// # Errors
     /// As [`Registry::open`].
-    pub fn open(&self, access: Access) -> Result<Registry> {
+    pub(crate) fn open(&self, access: Access) -> Result<Registry> {
         Registry::open(&self.registry, access)
     }
 }
 
 /// Where the registry lies unless somebody says otherwise.
-pub const REGISTRY: &str = "registry";
+pub(crate) const REGISTRY: &str = "registry";

@@ -5,9 +5,9 @@ mod passphrase;
 mod pem;
 mod place;
 
-pub use passphrase::{Passphrase, PassphraseSource};
-pub use pem::{KeyFile, write_new};
-pub use place::{judge_place, make_directory};
+pub(crate) use passphrase::{Passphrase, PassphraseSource};
+pub(crate) use pem::{KeyFile, write_new};
+pub(crate) use place::{judge_place, make_directory};
 
 use crate::error::{CommandError, Exit, Result};
 use edgeseal_trust::key::SigningKey;
@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 /// What a key is for; it is the beginning of its file's name.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Purpose {
+pub(crate) enum Purpose {
     /// Signs roots. Kept offline.
     Root,
     /// Signs manifests.
@@ -37,14 +37,14 @@ impl fmt::Display for Purpose {
 ///
 /// # Errors
 /// The operating system gives no random numbers.
-pub fn generate() -> Result<SigningKey> {
+pub(crate) fn generate() -> Result<SigningKey> {
     let mut seed = Zeroizing::new([0; 32]);
     fill_random(&mut *seed)?;
     Ok(SigningKey::from_seed(&seed))
 }
 
 /// Where the key number `number`, counted from 1, lies in `dir`.
-pub fn path_of(dir: &Path, purpose: Purpose, number: usize) -> PathBuf {
+pub(crate) fn path_of(dir: &Path, purpose: Purpose, number: usize) -> PathBuf {
     dir.join(format!("{purpose}-{number}.pem"))
 }
 
@@ -52,7 +52,7 @@ pub fn path_of(dir: &Path, purpose: Purpose, number: usize) -> PathBuf {
 ///
 /// # Errors
 /// A directory cannot be read, or holds no such file.
-pub fn find(dirs: &[PathBuf], purpose: Purpose) -> Result<Vec<PathBuf>> {
+pub(crate) fn find(dirs: &[PathBuf], purpose: Purpose) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for dir in dirs {
         let entries = std::fs::read_dir(dir).map_err(|why| CommandError::io("read", dir, &why))?;

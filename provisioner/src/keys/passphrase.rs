@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 /// A passphrase; it leaves memory when dropped.
-pub type Passphrase = Zeroizing<String>;
+pub(crate) type Passphrase = Zeroizing<String>;
 
 /// Where the passphrase of a key comes from.
 #[derive(Clone, Debug)]
-pub enum PassphraseSource {
+pub(crate) enum PassphraseSource {
     /// The first line of a file.
     File(PathBuf),
     /// The terminal.
@@ -22,7 +22,7 @@ impl PassphraseSource {
     ///
     /// # Errors
     /// Too short, the two differ, no terminal, or the file cannot be read or is open to others.
-    pub fn choose(&self, label: &str) -> Result<Passphrase> {
+    pub(crate) fn choose(&self, label: &str) -> Result<Passphrase> {
         let chosen = self.ask(label)?;
         if chosen.chars().count() < SHORTEST_CHARACTERS {
             let reason = format!(
@@ -31,7 +31,8 @@ impl PassphraseSource {
             return Err(CommandError::usage("passphrase-short", reason)
                 .hint("five or six random words are easy to type and hard to guess"));
         }
-        if matches!(self, Self::Terminal) && prompt(&format!("The same again, for {label}"))? != chosen
+        if matches!(self, Self::Terminal)
+            && prompt(&format!("The same again, for {label}"))? != chosen
         {
             return Err(
                 CommandError::usage("passphrase-differs", "the two passphrases differ")
@@ -45,7 +46,7 @@ impl PassphraseSource {
     ///
     /// # Errors
     /// No terminal, or the file cannot be read or is open to others.
-    pub fn ask(&self, label: &str) -> Result<Passphrase> {
+    pub(crate) fn ask(&self, label: &str) -> Result<Passphrase> {
         match self {
             Self::File(path) => first_line(path),
             Self::Terminal => prompt(&format!("Passphrase for {label}")),

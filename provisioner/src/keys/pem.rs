@@ -15,7 +15,11 @@ use zeroize::Zeroizing;
 ///
 /// # Errors
 /// The file exists, or cannot be written.
-pub fn write_new(path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>) -> Result<()> {
+pub(crate) fn write_new(
+    path: &Path,
+    key: &SigningKey,
+    passphrase: Option<&Passphrase>,
+) -> Result<()> {
     let text = match passphrase {
         Some(passphrase) => encrypted_pem(key, passphrase)?,
         None => plain_pem(key)?,
@@ -33,7 +37,7 @@ pub fn write_new(path: &Path, key: &SigningKey, passphrase: Option<&Passphrase>)
 }
 
 /// A key file that has been read; its key is still under its passphrase.
-pub struct KeyFile {
+pub(crate) struct KeyFile {
     path: PathBuf,
     label: String,
     document: SecretDocument,
@@ -44,7 +48,7 @@ impl KeyFile {
     ///
     /// # Errors
     /// The file cannot be read, is open to others, or is no PKCS#8 document in PEM form.
-    pub fn read(path: &Path) -> Result<Self> {
+    pub(crate) fn read(path: &Path) -> Result<Self> {
         let failed = |why| CommandError::io("read the key file", path, &why);
         let metadata = std::fs::metadata(path).map_err(failed)?;
         if metadata.permissions().mode() & 0o077 != 0 {
@@ -70,12 +74,12 @@ impl KeyFile {
     }
 
     /// Where it lies.
-    pub fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
     /// Whether a passphrase is needed.
-    pub fn is_encrypted(&self) -> bool {
+    pub(crate) fn is_encrypted(&self) -> bool {
         self.label == ENCRYPTED
     }
 
@@ -83,7 +87,7 @@ impl KeyFile {
     ///
     /// # Errors
     /// Wrong passphrase, or the content is no Ed25519 key.
-    pub fn open(&self, passphrase: &str) -> Result<SigningKey> {
+    pub(crate) fn open(&self, passphrase: &str) -> Result<SigningKey> {
         let damaged = |_| not_a_key(&self.path);
         if !self.is_encrypted() {
             return SigningKey::from_pkcs8_der(self.document.as_bytes())
@@ -112,8 +116,8 @@ fn encrypted_pem(key: &SigningKey, passphrase: &Passphrase) -> Result<Zeroizing<
     fill_random(&mut salt)?;
     fill_random(&mut iv)?;
     let cost = scrypt::Params::new(SCRYPT_LOG_N, SCRYPT_R, SCRYPT_P).map_err(|_| unwritable())?;
-    let parameters = pbes2::Parameters::generate_scrypt_aes256cbc(cost, &salt, iv)
-        .map_err(|_| unwritable())?;
+    let parameters =
+        pbes2::Parameters::generate_scrypt_aes256cbc(cost, &salt, iv).map_err(|_| unwritable())?;
     let der = key.to_pkcs8_der();
     let info = PrivateKeyInfoRef::try_from(der.as_slice()).map_err(|_| unwritable())?;
     let document = info
@@ -160,8 +164,14 @@ mod tests {
         let passphrase = Passphrase::new("correct horse".into());
         write_new(&path, &key, Some(&passphrase)).unwrap();
         let file = KeyFile::read(&path).unwrap();
-        assert_eq!(file.open("correct horse").unwrap().public().id(), key.public().id());
-        assert_eq!(file.open("wrong horse").err().unwrap().code, "passphrase-wrong");
+        assert_eq!(
+            file.open("correct horse").unwrap().public().id(),
+            key.public().id()
+        );
+        assert_eq!(
+            file.open("wrong horse").err().unwrap().code,
+            "passphrase-wrong"
+        );
         let again = write_new(&path, &key, Some(&passphrase)).unwrap_err();
         assert_eq!(again.code, "file-exists");
     }

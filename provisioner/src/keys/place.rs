@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 ///
 /// # Errors
 /// It lies in the registry or in a git work tree.
-pub fn judge_place(dir: &Path, registry: &Path) -> Result<()> {
+pub(crate) fn judge_place(dir: &Path, registry: &Path) -> Result<()> {
     let dir = resolved(dir)?;
     if dir.starts_with(resolved(registry)?) {
         let reason = format!(
@@ -36,7 +36,7 @@ pub fn judge_place(dir: &Path, registry: &Path) -> Result<()> {
 ///
 /// # Errors
 /// The system refuses.
-pub fn make_directory(dir: &Path) -> Result<()> {
+pub(crate) fn make_directory(dir: &Path) -> Result<()> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Writes files of one directory so that each is replaced at once; all are on disk after
 /// [`Batch::commit`].
-pub struct Batch<'a> {
+pub(crate) struct Batch<'a> {
     dir: &'a Path,
     written: Vec<(PathBuf, PathBuf)>,
 }
@@ -17,7 +17,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// The directory cannot be made.
-    pub fn new(dir: &'a Path) -> Result<Self> {
+    pub(crate) fn new(dir: &'a Path) -> Result<Self> {
         std::fs::create_dir_all(dir).map_err(|why| CommandError::io("create", dir, &why))?;
         Ok(Self {
             dir,
@@ -30,7 +30,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// The file cannot be written.
-    pub fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
+    pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let temporary = self.dir.join(format!(".{name}.tmp"));
         let write = |path: &Path| {
             let mut file = File::create(path)?;
@@ -46,7 +46,7 @@ impl<'a> Batch<'a> {
     ///
     /// # Errors
     /// The system refuses; files before that one are in place, those after it are as before.
-    pub fn commit(self) -> Result<()> {
+    pub(crate) fn commit(self) -> Result<()> {
         for (temporary, path) in &self.written {
             std::fs::rename(temporary, path)
                 .map_err(|why| CommandError::io("replace", path, &why))?;
@@ -59,7 +59,7 @@ impl<'a> Batch<'a> {
 ///
 /// # Errors
 /// The system refuses; the file is as before.
-pub fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
+pub(crate) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let mut batch = Batch::new(dir)?;
     batch.add(name, bytes)?;
     batch.commit()
@@ -69,7 +69,7 @@ pub fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
 ///
 /// # Errors
 /// The system refuses.
-pub fn sync_directory(dir: &Path) -> Result<()> {
+pub(crate) fn sync_directory(dir: &Path) -> Result<()> {
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
     synced.map_err(|why| CommandError::io("sync", dir, &why))
 }

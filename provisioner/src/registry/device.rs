@@ -14,51 +14,51 @@ use std::borrow::Cow;
 /// A device in the registry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct DeviceRecord {
+pub(crate) struct DeviceRecord {
     /// Its id.
-    pub id: DeviceId,
+    pub(crate) id: DeviceId,
     /// Its state.
-    pub state: DeviceState,
+    pub(crate) state: DeviceState,
     /// Why it is suspended or revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reason: Option<String>,
+    pub(crate) reason: Option<String>,
     /// Its keys.
-    pub keys: Vec<KeyRecord>,
+    pub(crate) keys: Vec<KeyRecord>,
     /// Its roles, sorted.
-    pub roles: Vec<RoleName>,
+    pub(crate) roles: Vec<RoleName>,
     /// Its groups, sorted.
-    pub groups: Vec<GroupName>,
+    pub(crate) groups: Vec<GroupName>,
     /// Serial number of its board.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub serial: Option<String>,
+    pub(crate) serial: Option<String>,
     /// The words of the enrollment request, until it is approved. Never published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub request_words: Option<String>,
+    pub(crate) request_words: Option<String>,
 }
 
 /// A key of a device in the registry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeyRecord {
+pub(crate) struct KeyRecord {
     /// The public key.
     #[serde(
         rename = "jwk",
         serialize_with = "write_jwk",
         deserialize_with = "read_jwk"
     )]
-    pub key: VerifyingKey,
+    pub(crate) key: VerifyingKey,
     /// The key's state.
-    pub state: KeyState,
+    pub(crate) state: KeyState,
     /// Tokens issued before this moment are refused.
-    pub not_before: UnixTime,
+    pub(crate) not_before: UnixTime,
     /// When the key was retired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retired_at: Option<UnixTime>,
+    pub(crate) retired_at: Option<UnixTime>,
 }
 
 impl DeviceRecord {
     /// A device with one new key.
-    pub fn new(id: DeviceId, key: VerifyingKey, state: DeviceState) -> Self {
+    pub(crate) fn new(id: DeviceId, key: VerifyingKey, state: DeviceState) -> Self {
         let key = KeyRecord {
             key,
             state: KeyState::Active,
@@ -78,7 +78,7 @@ impl DeviceRecord {
     }
 
     /// Brings roles and groups into order, each once.
-    pub fn tidy(&mut self) {
+    pub(crate) fn tidy(&mut self) {
         self.roles.sort();
         self.roles.dedup();
         self.groups.sort();
@@ -86,7 +86,7 @@ impl DeviceRecord {
     }
 
     /// What is published of it.
-    pub fn entry(&self) -> DeviceEntry {
+    pub(crate) fn entry(&self) -> DeviceEntry {
         let key = |key: &KeyRecord| KeyEntry {
             key: key.key.clone(),
             state: key.state,
@@ -105,14 +105,14 @@ impl DeviceRecord {
     }
 
     /// The file, below `devices`, that keeps a device of this id: the first octet of SHA-256 of it.
-    pub fn bucket_of(id: &DeviceId) -> u8 {
+    pub(crate) fn bucket_of(id: &DeviceId) -> u8 {
         let [first, ..] = <[u8; 32]>::from(Sha256::digest(id.as_str()));
         first
     }
 }
 
 /// A state as people read it.
-pub const fn state_word(state: DeviceState) -> &'static str {
+pub(crate) const fn state_word(state: DeviceState) -> &'static str {
     match state {
         DeviceState::Active => "active",
         DeviceState::Pending => "pending",
@@ -122,7 +122,7 @@ pub const fn state_word(state: DeviceState) -> &'static str {
 }
 
 /// A key's state as people read it.
-pub const fn key_state_word(state: KeyState) -> &'static str {
+pub(crate) const fn key_state_word(state: KeyState) -> &'static str {
     match state {
         KeyState::Active => "active",
         KeyState::Retired => "retired",

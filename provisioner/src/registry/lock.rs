@@ -7,7 +7,7 @@ use std::path::Path;
 
 /// What the lock is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Access {
+pub(crate) enum Access {
     /// To read: others may read too.
     Read,
     /// To change: alone.
@@ -15,7 +15,7 @@ pub enum Access {
 }
 
 /// Held until dropped, also by `kill -9`.
-pub struct Lock {
+pub(crate) struct Lock {
     _file: Option<File>,
 }
 
@@ -24,7 +24,7 @@ impl Lock {
     ///
     /// # Errors
     /// Another program works on the registry, or the lock file cannot be opened.
-    pub fn take(dir: &Path, access: Access) -> Result<Self> {
+    pub(crate) fn take(dir: &Path, access: Access) -> Result<Self> {
         let path = dir.join(NAME);
         let opened = OpenOptions::new()
             .read(true)

@@ -7,7 +7,7 @@
 //! devices/<xx>.jsonl     one device a line, sorted by id; xx: first octet of SHA-256 of the id
 //! root/<version>.json    signed roots
 //! published/             manifest.json and shard/<sha256>.json of the last publish
-//! .lock .gitignore
+//! .lock .gitignore .gitattributes
 //! ```
 //! Every file is replaced at once or not at all. A file that cannot be read is a refusal that names
 //! file and line, never an empty registry.
@@ -18,8 +18,9 @@ mod load;
 mod lock;
 mod published;
 
-pub use device::{DeviceRecord, KeyRecord, key_state_word, state_word};
-pub use lock::Access;
+pub(crate) use atomic::sync_directory;
+pub(crate) use device::{DeviceRecord, key_state_word, state_word};
+pub(crate) use lock::Access;
 
 use crate::error::{CommandError, Exit, Result};
 use atomic::Batch;
@@ -34,7 +35,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 /// An open registry; the lock is held until it is dropped.
-pub struct Registry {
+pub(crate) struct Registry {
     dir: PathBuf,
     domain: DomainFile,
     roles: BTreeMap<RoleName, Role>,
@@ -48,15 +49,15 @@ pub struct Registry {
 /// `domain.json`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
-pub struct DomainFile {
+pub(crate) struct DomainFile {
     /// Version of the registry's format.
-    pub edgeseal_registry: u64,
+    pub(crate) edgeseal_registry: u64,
     /// The trust domain.
-    pub domain: TrustDomain,
+    pub(crate) domain: TrustDomain,
     /// How many days a manifest is valid unless `publish --days` says otherwise.
-    pub manifest_days: u64,
+    pub(crate) manifest_days: u64,
     /// The lowest sequence that was never signed. It is raised, on disk, before a manifest is.
-    pub next_sequence: u64,
+    pub(crate) next_sequence: u64,
 }
 
 #[derive(Default)]
@@ -72,7 +73,12 @@ impl Registry {
     ///
     /// # Errors
     /// There is one already, or the system refuses.
-    pub fn create(dir: &Path, domain: &TrustDomain, manifest_days: u64, root: &[u8]) -> Result<()> {
+    pub(crate) fn create(
+        dir: &Path,
+        domain: &TrustDomain,
+        manifest_days: u64,
+        root: &[u8],
+    ) -> Result<()> {
         std::fs::create_dir_all(dir).map_err(|why| CommandError::io("create", dir, &why))?;
         let _lock = Lock::take(dir, Access::Edit)?;
         Self::judge_absent(dir)?;
@@ -83,9 +89,18 @@ impl Registry {
             next_sequence: 1,
         };
         atomic::write(&dir.join("root"), "1.json", root)?;
+        atomic::write(dir, ".gitattributes", b"* -text\n")?; // git changes no line end
         atomic::write(dir, ".gitignore", b".lock\n.*.tmp\n*.pem\n")?;
-        atomic::write(dir, "roles.json", &pretty(&RolesFile { roles: Vec::new() })?)?;
-        atomic::write(dir, "groups.json", &pretty(&GroupsFile { groups: Vec::new() })?)?;
+        atomic::write(
+            dir,
+            "roles.json",
+            &pretty(&RolesFile { roles: Vec::new() })?,
+        )?;
+        atomic::write(
+            dir,
+            "groups.json",
+            &pretty(&GroupsFile { groups: Vec::new() })?,
+        )?;
         std::fs::create_dir_all(dir.join("devices"))
             .map_err(|why| CommandError::io("create", dir, &why))?;
         atomic::write(dir, "domain.json", &pretty(&domain)?)
@@ -95,7 +110,7 @@ impl Registry {
     ///
     /// # Errors
     /// It does.
-    pub fn judge_absent(dir: &Path) -> Result<()> {
+    pub(crate) fn judge_absent(dir: &Path) -> Result<()> {
         if !dir.join("domain.json").exists() {
             return Ok(());
         }
@@ -109,7 +124,7 @@ impl Registry {
     /// # Errors
     /// No registry, another program holds it, an unknown format, or a file that cannot be read,
     /// with its line.
-    pub fn open(dir: &Path, access: Access) -> Result<Self> {
+    pub(crate) fn open(dir: &Path, access: Access) -> Result<Self> {
         if !dir.join("domain.json").exists() {
             let reason = format!("{} is no registry", dir.display());
             return Err(
@@ -123,33 +138,28 @@ impl Registry {
         load::load(dir, lock)
     }
 
-    /// The directory.
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// The trust domain.
-    pub fn domain(&self) -> &TrustDomain {
+    pub(crate) fn domain(&self) -> &TrustDomain {
         &self.domain.domain
     }
 
     /// How many days a manifest is valid by default.
-    pub fn manifest_days(&self) -> u64 {
+    pub(crate) fn manifest_days(&self) -> u64 {
         self.domain.manifest_days
     }
 
     /// The roles by name.
-    pub fn roles(&self) -> &BTreeMap<RoleName, Role> {
+    pub(crate) fn roles(&self) -> &BTreeMap<RoleName, Role> {
         &self.roles
     }
 
     /// The groups.
-    pub fn groups(&self) -> &BTreeSet<GroupName> {
+    pub(crate) fn groups(&self) -> &BTreeSet<GroupName> {
         &self.groups
     }
 
     /// The devices by id.
-    pub fn devices(&self) -> &BTreeMap<DeviceId, DeviceRecord> {
+    pub(crate) fn devices(&self) -> &BTreeMap<DeviceId, DeviceRecord> {
         &self.devices
     }
 
@@ -157,7 +167,7 @@ impl Registry {
     ///
     /// # Errors
     /// It is not in the registry.
-    pub fn device(&self, id: &DeviceId) -> Result<&DeviceRecord> {
+    pub(crate) fn device(&self, id: &DeviceId) -> Result<&DeviceRecord> {
         self.devices.get(id).ok_or_else(|| {
             CommandError::no("device-unknown", format!("no device {id} in the registry"))
                 .hint("edgeseal device list")
@@ -168,10 +178,11 @@ impl Registry {
     ///
     /// # Errors
     /// It is not defined.
-    pub fn role(&self, name: &RoleName) -> Result<&Role> {
+    pub(crate) fn role(&self, name: &RoleName) -> Result<&Role> {
         self.roles.get(name).ok_or_else(|| {
-            CommandError::no("role-unknown", format!("no role {name} in the registry"))
-                .hint(format!("edgeseal role list, or make it: edgeseal role add {name}"))
+            CommandError::no("role-unknown", format!("no role {name} in the registry")).hint(
+                format!("edgeseal role list, or make it: edgeseal role add {name}"),
+            )
         })
     }
 
@@ -179,13 +190,14 @@ impl Registry {
     ///
     /// # Errors
     /// It is not.
-    pub fn judge_group(&self, name: &GroupName) -> Result<()> {
+    pub(crate) fn judge_group(&self, name: &GroupName) -> Result<()> {
         if self.groups.contains(name) {
             return Ok(());
         }
         Err(
-            CommandError::no("group-unknown", format!("no group {name} in the registry"))
-                .hint(format!("edgeseal group list, or make it: edgeseal group add {name}")),
+            CommandError::no("group-unknown", format!("no group {name} in the registry")).hint(
+                format!("edgeseal group list, or make it: edgeseal group add {name}"),
+            ),
         )
     }
 
@@ -194,7 +206,7 @@ impl Registry {
     /// # Errors
     /// Another device has one of its keys, a role or group is not defined, or it has too many of
     /// them.
-    pub fn put_device(&mut self, device: DeviceRecord) -> Result<()> {
+    pub(crate) fn put_device(&mut self, device: DeviceRecord) -> Result<()> {
         self.judge_device(&device)?;
         for key in self.devices.get(&device.id).iter().flat_map(|d| &d.keys) {
             self.owners.remove(&key.key.id());
@@ -213,7 +225,7 @@ impl Registry {
     ///
     /// # Errors
     /// More roles than a manifest may have.
-    pub fn put_role(&mut self, role: Role) -> Result<()> {
+    pub(crate) fn put_role(&mut self, role: Role) -> Result<()> {
         self.roles.insert(role.name.clone(), role);
         judge_count(self.roles.len(), limits::ROLES, "roles")?;
         self.changed.roles = true;
@@ -221,7 +233,7 @@ impl Registry {
     }
 
     /// Takes a role out.
-    pub fn remove_role(&mut self, name: &RoleName) {
+    pub(crate) fn remove_role(&mut self, name: &RoleName) {
         self.changed.roles |= self.roles.remove(name).is_some();
     }
 
@@ -229,7 +241,7 @@ impl Registry {
     ///
     /// # Errors
     /// More groups than a manifest may have.
-    pub fn add_group(&mut self, name: GroupName) -> Result<bool> {
+    pub(crate) fn add_group(&mut self, name: GroupName) -> Result<bool> {
         let added = self.groups.insert(name);
         judge_count(self.groups.len(), limits::ROLES, "groups")?;
         self.changed.groups |= added;
@@ -237,7 +249,7 @@ impl Registry {
     }
 
     /// Takes a group out.
-    pub fn remove_group(&mut self, name: &GroupName) {
+    pub(crate) fn remove_group(&mut self, name: &GroupName) {
         self.changed.groups |= self.groups.remove(name);
     }
 
@@ -245,7 +257,7 @@ impl Registry {
     ///
     /// # Errors
     /// The system refuses. Each file is then as before or as it should be.
-    pub fn save(&mut self) -> Result<()> {
+    pub(crate) fn save(&mut self) -> Result<()> {
         if self.changed.roles {
             let roles = self.roles.values().cloned().collect();
             atomic::write(&self.dir, "roles.json", &pretty(&RolesFile { roles })?)?;
@@ -282,7 +294,11 @@ impl Registry {
 
     fn judge_device(&self, device: &DeviceRecord) -> Result<()> {
         for key in &device.keys {
-            if let Some(owner) = self.owners.get(&key.key.id()).filter(|id| **id != device.id) {
+            if let Some(owner) = self
+                .owners
+                .get(&key.key.id())
+                .filter(|id| **id != device.id)
+            {
                 let reason = format!("the key {} belongs to {owner} already", key.key.id());
                 return Err(CommandError::no("key-in-use", reason).hint(
                     "two boards with one key were cloned from one card: \
@@ -296,9 +312,10 @@ impl Registry {
         for group in &device.groups {
             self.judge_group(group)?;
         }
-        device.entry().check().map_err(|why| {
-            CommandError::no(why.code(), format!("{}: {why}", device.id))
-        })
+        device
+            .entry()
+            .check()
+            .map_err(|why| CommandError::no(why.code(), format!("{}: {why}", device.id)))
     }
 }
 

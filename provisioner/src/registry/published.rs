@@ -12,14 +12,15 @@ impl Registry {
     ///
     /// # Errors
     /// One is missing or cannot be read.
-    pub fn roots(&self) -> Result<Vec<Document<Root>>> {
+    pub(crate) fn roots(&self) -> Result<Vec<Document<Root>>> {
         let mut roots = Vec::new();
         for version in 1_u64.. {
             let path = self.dir.join("root").join(format!("{version}.json"));
             if !path.exists() {
                 break;
             }
-            let octets = std::fs::read(&path).map_err(|why| CommandError::io("read", &path, &why))?;
+            let octets =
+                std::fs::read(&path).map_err(|why| CommandError::io("read", &path, &why))?;
             let root = Document::<Root>::load(&octets)
                 .and_then(|root| root.verify(&root.content().root).map(|()| root))
                 .map_err(|why| load::corrupt(&path, None, &why.to_string()))?;
@@ -36,7 +37,7 @@ impl Registry {
     ///
     /// # Errors
     /// As [`Registry::roots`], or there is none.
-    pub fn root(&self) -> Result<Document<Root>> {
+    pub(crate) fn root(&self) -> Result<Document<Root>> {
         let newest = self.roots()?.pop();
         newest.ok_or_else(|| load::corrupt(&self.dir.join("root").join("1.json"), None, "missing"))
     }
@@ -45,7 +46,7 @@ impl Registry {
     ///
     /// # Errors
     /// It cannot be read.
-    pub fn manifest(&self) -> Result<Option<Document<Manifest>>> {
+    pub(crate) fn manifest(&self) -> Result<Option<Document<Manifest>>> {
         let path = self.published_dir().join("manifest.json");
         let octets = match std::fs::read(&path) {
             Ok(octets) => octets,
@@ -61,7 +62,7 @@ impl Registry {
     ///
     /// # Errors
     /// It is missing, or is not what the manifest says.
-    pub fn shard(&self, digest: Digest) -> Result<Vec<u8>> {
+    pub(crate) fn shard(&self, digest: Digest) -> Result<Vec<u8>> {
         let path = self.shard_dir().join(format!("{digest}.json"));
         let octets = std::fs::read(&path).map_err(|why| CommandError::io("read", &path, &why))?;
         if Digest::of(&octets) == digest {
@@ -70,13 +71,8 @@ impl Registry {
         Err(load::corrupt(&path, None, "its SHA-256 is not its name"))
     }
 
-    /// Whether a shard of this digest is there.
-    pub fn has_shard(&self, digest: Digest) -> bool {
-        self.shard_dir().join(format!("{digest}.json")).exists()
-    }
-
     /// The lowest sequence that may be signed.
-    pub fn next_sequence(&self, last: Option<&Manifest>) -> u64 {
+    pub(crate) fn next_sequence(&self, last: Option<&Manifest>) -> u64 {
         let after = last.map_or(1, |manifest| manifest.sequence.saturating_add(1));
         self.domain.next_sequence.max(after)
     }
@@ -85,7 +81,7 @@ impl Registry {
     ///
     /// # Errors
     /// The system refuses.
-    pub fn reserve(&mut self, sequence: u64) -> Result<()> {
+    pub(crate) fn reserve(&mut self, sequence: u64) -> Result<()> {
         self.domain.next_sequence = sequence.saturating_add(1);
         atomic::write(&self.dir, "domain.json", &pretty(&self.domain)?)
     }
@@ -94,7 +90,7 @@ impl Registry {
     ///
     /// # Errors
     /// The system refuses. The last publish is then as before.
-    pub fn keep_published<'a>(
+    pub(crate) fn keep_published<'a>(
         &self,
         manifest: &[u8],
         new_shards: impl IntoIterator<Item = (Digest, &'a [u8])>,
@@ -112,14 +108,15 @@ impl Registry {
     ///
     /// # Errors
     /// The system refuses.
-    pub fn prune(&self, manifest: &Manifest) -> Result<()> {
+    pub(crate) fn prune(&self, manifest: &Manifest) -> Result<()> {
         let dir = self.shard_dir();
         let named: HashSet<String> = manifest
             .shards
             .iter()
             .map(|digest| format!("{digest}.json"))
             .collect();
-        let entries = std::fs::read_dir(&dir).map_err(|why| CommandError::io("read", &dir, &why))?;
+        let entries =
+            std::fs::read_dir(&dir).map_err(|why| CommandError::io("read", &dir, &why))?;
         for entry in entries {
             let path = entry
                 .map_err(|why| CommandError::io("read", &dir, &why))?

@@ -16,13 +16,15 @@ use std::path::{Path, PathBuf};
 
 /// What it is given.
 #[derive(clap::Args)]
-#[command(after_help = "A CSV file has a header line with the columns id, x or jwk, and optionally roles, groups \
+#[command(
+    after_help = "A CSV file has a header line with the columns id, x or jwk, and optionally roles, groups \
     and\nserial; several roles or groups are separated by spaces. A second run skips what is done.\n\n\
     Examples:\n  edgeseal device add shed-1 --request shed-1.request --role sensor\n  \
     edgeseal device add shed-1 --jwk shed-1.jwk --role sensor\n  \
-    edgeseal device add --csv fleet.csv --role sensor --dry-run")]
+    edgeseal device add --csv fleet.csv --role sensor --dry-run"
+)]
 #[command(group(clap::ArgGroup::new("source").required(true).args(["request", "jwk", "csv"])))]
-pub struct Args {
+pub(crate) struct Args {
     /// Id of the device
     #[arg(value_parser = DeviceId::parse, required_unless_present = "csv", conflicts_with = "csv")]
     id: Option<DeviceId>,
@@ -63,7 +65,7 @@ pub struct Args {
 ///
 /// # Errors
 /// The file cannot be read, its content is refused, or the device is there with another key.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let access = if args.dry_run {
         Access::Read
     } else {

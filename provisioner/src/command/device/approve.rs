@@ -13,8 +13,10 @@ use serde_json::json;
 
 /// What it is given.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  edgeseal device approve shed-1 --words \"abandon ability able about above absent absorb abstract\"")]
-pub struct Args {
+#[command(
+    after_help = "Example:\n  edgeseal device approve shed-1 --words \"abandon ability able about above absent absorb abstract\""
+)]
+pub(crate) struct Args {
     /// Id of the device
     #[arg(value_parser = DeviceId::parse)]
     id: DeviceId,
@@ -30,7 +32,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such device, it is suspended or revoked, or the words differ.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let mut device = registry.device(&args.id)?.clone();
     let id = &args.id;

@@ -6,7 +6,7 @@ use crate::registry::{DeviceRecord, Registry};
 use crate::render::{Report, escaped};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use data_encoding::BASE64URL_NOPAD;
-use edgeseal_trust::id::{DeviceId, GroupName, Name, RoleName};
+use edgeseal_trust::id::{GroupName, Name, RoleName};
 use edgeseal_trust::key::{KeyRejection, VerifyingKey, parse_jwk};
 use edgeseal_trust::registry::DeviceState;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -15,15 +15,15 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// What the command line says.
-pub struct Import<'a> {
+pub(crate) struct Import<'a> {
     /// Roles of every device.
-    pub roles: &'a [RoleName],
+    pub(crate) roles: &'a [RoleName],
     /// Groups of every device.
-    pub groups: &'a [GroupName],
+    pub(crate) groups: &'a [GroupName],
     /// Change nothing.
-    pub dry_run: bool,
+    pub(crate) dry_run: bool,
     /// Add the good lines although there are bad ones.
-    pub keep_going: bool,
+    pub(crate) keep_going: bool,
 }
 
 /// Adds the devices of a file. Unless `keep_going`, one bad line means that nothing is added.
@@ -31,7 +31,7 @@ pub struct Import<'a> {
 /// # Errors
 /// The file cannot be read, or its header line is wrong. Bad lines are no error but a report whose
 /// answer is no.
-pub fn run(
+pub(crate) fn run(
     import: &Import<'_>,
     path: &Path,
     registry: &mut Registry,
@@ -54,7 +54,10 @@ pub fn run(
         match record {
             Ok(record) => {
                 let line = record.position().map_or(0, csv::Position::line);
-                match columns.device(&record, import).and_then(|d| put(registry, d)) {
+                match columns
+                    .device(&record, import)
+                    .and_then(|d| put(registry, d))
+                {
                     Ok(true) => tally.added = tally.added.saturating_add(1),
                     Ok(false) => tally.present = tally.present.saturating_add(1),
                     Err(why) => tally.refuse(line, why.code, why.reason),
@@ -94,7 +97,10 @@ impl Tally {
         }
         let verb = if applied { "added" } else { "would be added" };
         let (added, present, bad) = (self.added, self.present, self.bad.len());
-        let _ = write!(text, "{added} {verb}, {present} there already, {bad} bad lines");
+        let _ = write!(
+            text,
+            "{added} {verb}, {present} there already, {bad} bad lines"
+        );
         if !import.dry_run && !applied {
             text.push_str(
                 "\nNothing was changed. Correct the lines, or add the good ones with --keep-going.",
@@ -148,8 +154,10 @@ enum KeyColumn {
 impl Columns {
     fn find(header: &StringRecord, path: &Path) -> Result<Self> {
         let refuse = |what: String| {
-            Err(CommandError::no("csv-header", format!("{}:1: {what}", path.display()))
-                .hint("the first line names the columns, such as: id,x,roles,groups,serial"))
+            Err(
+                CommandError::no("csv-header", format!("{}:1: {what}", path.display()))
+                    .hint("the first line names the columns, such as: id,x,roles,groups,serial"),
+            )
         };
         for (index, name) in header.iter().enumerate() {
             let name = name.trim_start_matches('\u{feff}');
@@ -203,7 +211,11 @@ impl Columns {
         for text in words(self.groups.map(field)) {
             device.groups.push(name(text, "group")?);
         }
-        device.serial = self.serial.map(field).filter(|s| !s.is_empty()).map(Into::into);
+        device.serial = self
+            .serial
+            .map(field)
+            .filter(|s| !s.is_empty())
+            .map(Into::into);
         device.tidy();
         Ok(device)
     }

@@ -14,7 +14,7 @@ use std::fmt::Write as _;
 #[derive(clap::Args)]
 #[command(after_help = "Examples:\n  edgeseal device list --state pending\n  \
     edgeseal device list --role sensor --json")]
-pub struct Args {
+pub(crate) struct Args {
     /// Only devices in this state
     #[arg(long)]
     state: Option<State>,
@@ -38,7 +38,7 @@ enum State {
 ///
 /// # Errors
 /// The registry cannot be read.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let registry = context.open(Access::Read)?;
     let devices: Vec<&DeviceRecord> = registry
         .devices()
@@ -60,14 +60,24 @@ pub fn run(args: &Args, context: &Context) -> Result<Report> {
         }
         text.push('\n');
     }
-    let _ = write!(text, "{} of {} devices", devices.len(), registry.devices().len());
+    let _ = write!(
+        text,
+        "{} of {} devices",
+        devices.len(),
+        registry.devices().len()
+    );
     Ok(Report::new(text, json!({ "devices": devices })))
 }
 
 impl Args {
     fn matches(&self, device: &DeviceRecord) -> bool {
-        let state = self.state.is_none_or(|state| state.wanted() == device.state);
-        let role = self.role.as_ref().is_none_or(|role| device.roles.contains(role));
+        let state = self
+            .state
+            .is_none_or(|state| state.wanted() == device.state);
+        let role = self
+            .role
+            .as_ref()
+            .is_none_or(|role| device.roles.contains(role));
         let group = self.group.as_ref();
         state && role && group.is_none_or(|group| device.groups.contains(group))
     }

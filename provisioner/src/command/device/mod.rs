@@ -17,7 +17,7 @@ use clap::Subcommand;
 
 /// The verbs below `device`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Add a device from its enrollment request, or devices whose public keys you have
     Add(add::Args),
     /// Believe a device that asked to be enrolled
@@ -38,7 +38,7 @@ pub enum Verb {
 ///
 /// # Errors
 /// As the verb says.
-pub fn run(verb: Verb, context: &Context) -> Result<Report> {
+pub(crate) fn run(verb: Verb, context: &Context) -> Result<Report> {
     match verb {
         Verb::Add(args) => add::run(&args, context),
         Verb::Approve(args) => approve::run(&args, context),

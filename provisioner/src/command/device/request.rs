@@ -13,20 +13,20 @@ use serde_json::json;
 use std::path::Path;
 
 /// What the command line says besides the file.
-pub struct Given<'a> {
+pub(crate) struct Given<'a> {
     /// Words that the device shows.
-    pub words: Option<&'a str>,
+    pub(crate) words: Option<&'a str>,
     /// Replace a pending request.
-    pub replace: bool,
+    pub(crate) replace: bool,
     /// Gives a new device its roles, groups and serial.
-    pub dress: &'a dyn Fn(&mut DeviceRecord),
+    pub(crate) dress: &'a dyn Fn(&mut DeviceRecord),
 }
 
 /// Adds a device from its request: pending until approved, active at once if the words are given.
 ///
 /// # Errors
 /// The request is refused, is for another device or domain, or has other words.
-pub fn run(
+pub(crate) fn run(
     given: &Given<'_>,
     id: &DeviceId,
     path: &Path,
@@ -93,7 +93,7 @@ impl Given<'_> {
 ///
 /// # Errors
 /// They are no eight words, or others.
-pub fn compare(shown: &str, words: &Words) -> Result<()> {
+pub(crate) fn compare(shown: &str, words: &Words) -> Result<()> {
     let shown = Words::parse(shown)
         .map_err(|why| CommandError::usage(why.code(), format!("--words: {why}")))?;
     if shown == *words {
@@ -114,11 +114,7 @@ fn read(path: &Path) -> Result<EnrollmentRequest> {
     })
 }
 
-fn judge_addressee(
-    request: &EnrollmentRequest,
-    id: &DeviceId,
-    registry: &Registry,
-) -> Result<()> {
+fn judge_addressee(request: &EnrollmentRequest, id: &DeviceId, registry: &Registry) -> Result<()> {
     let draft = &request.draft;
     if let Some(domain) = draft.domain.as_ref().filter(|d| *d != registry.domain()) {
         let own = registry.domain();
@@ -127,9 +123,8 @@ fn judge_addressee(
     }
     if let Some(other) = draft.device.as_ref().filter(|device| *device != id) {
         let reason = format!("the request is of the device {other}, not of {id}");
-        return Err(CommandError::no("device", reason).hint(format!(
-            "edgeseal device add {other} --request FILE"
-        )));
+        return Err(CommandError::no("device", reason)
+            .hint(format!("edgeseal device add {other} --request FILE")));
     }
     Ok(())
 }

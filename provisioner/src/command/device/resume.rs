@@ -12,7 +12,7 @@ use serde_json::json;
 /// What it is given.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  edgeseal device resume shed-1")]
-pub struct Args {
+pub(crate) struct Args {
     /// Id of the device
     #[arg(value_parser = DeviceId::parse)]
     id: DeviceId,
@@ -22,7 +22,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such device, or it is pending or revoked.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let mut device = registry.device(&args.id)?.clone();
     let id = &args.id;
@@ -41,14 +41,16 @@ pub fn run(args: &Args, context: &Context) -> Result<Report> {
             return Err(CommandError::no("device-not-suspended", reason).hint(
                 match device.state {
                     DeviceState::Pending => format!("edgeseal device approve {id}"),
-                    _ => "a revoked device is cut off for good: enroll it anew, under a new id".into(),
+                    _ => "a revoked device is cut off for good: enroll it anew, under a new id"
+                        .into(),
                 },
             ));
         }
     }
     let reading = clock::read();
     if !reading.synchronized {
-        let line = "note: this clock is not synchronized, and the device is believed from its time on";
+        let line =
+            "note: this clock is not synchronized, and the device is believed from its time on";
         notice(context.style, line);
     }
     device.state = DeviceState::Active;

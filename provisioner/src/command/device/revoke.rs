@@ -12,7 +12,7 @@ use serde_json::json;
 /// What it is given.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  edgeseal device revoke shed-1 --reason stolen --yes")]
-pub struct Args {
+pub(crate) struct Args {
     /// Id of the device
     #[arg(value_parser = DeviceId::parse)]
     id: DeviceId,
@@ -28,7 +28,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such device, or nobody confirms it.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let mut device = registry.device(&args.id)?.clone();
     let id = &args.id;
@@ -41,7 +41,9 @@ pub fn run(args: &Args, context: &Context) -> Result<Report> {
     }
     if !args.yes {
         let state = state_word(device.state);
-        confirm::ask(&format!("Revoke {id} ({state}) for good? It cannot be resumed."))?;
+        confirm::ask(&format!(
+            "Revoke {id} ({state}) for good? It cannot be resumed."
+        ))?;
     }
     device.state = DeviceState::Revoked;
     device.request_words = None;

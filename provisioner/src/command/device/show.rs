@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 /// What it is given.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  edgeseal device show shed-1")]
-pub struct Args {
+pub(crate) struct Args {
     /// Id of the device
     #[arg(value_parser = DeviceId::parse)]
     id: DeviceId,
@@ -22,7 +22,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such device.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let registry = context.open(Access::Read)?;
     let device = registry.device(&args.id)?;
     let mut text = format!("{}: {}", device.id, state_word(device.state));

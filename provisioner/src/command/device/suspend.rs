@@ -10,8 +10,10 @@ use serde_json::json;
 
 /// What it is given.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  edgeseal device suspend shed-1 --reason 'battery is being changed'")]
-pub struct Args {
+#[command(
+    after_help = "Example:\n  edgeseal device suspend shed-1 --reason 'battery is being changed'"
+)]
+pub(crate) struct Args {
     /// Id of the device
     #[arg(value_parser = DeviceId::parse)]
     id: DeviceId,
@@ -24,7 +26,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such device, or it is pending or revoked.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let mut device = registry.device(&args.id)?.clone();
     let id = &args.id;

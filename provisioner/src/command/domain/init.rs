@@ -16,11 +16,13 @@ use std::path::{Path, PathBuf};
 
 /// What it is given.
 #[derive(clap::Args)]
-#[command(after_help = "The keys directory is made with mode 0700. It may lie neither in the registry nor in a git\n\
+#[command(
+    after_help = "The keys directory is made with mode 0700. It may lie neither in the registry nor in a git\n\
     work tree; best on a medium that is kept offline.\n\n\
     Examples:\n  edgeseal domain init farm --keys /media/usb/farm-keys\n  \
-    edgeseal domain init farm --keys ~/farm-keys --root-keys 3 --root-threshold 2 --passphrase-file pass.txt")]
-pub struct Args {
+    edgeseal domain init farm --keys ~/farm-keys --root-keys 3 --root-threshold 2 --passphrase-file pass.txt"
+)]
+pub(crate) struct Args {
     /// Name of the trust domain
     #[arg(value_parser = TrustDomain::parse)]
     name: TrustDomain,
@@ -65,7 +67,7 @@ pub struct Args {
 /// # Errors
 /// Keys or registry exist, the keys would lie in the registry or a git work tree, or a threshold
 /// cannot be reached.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     args.judge()?;
     keys::judge_place(&args.keys, &context.registry)?;
     Registry::judge_absent(&context.registry)?;
@@ -77,16 +79,28 @@ pub fn run(args: &Args, context: &Context) -> Result<Report> {
 
     keys::make_directory(&args.keys)?;
     let mut made = Vec::new();
-    let written = write_keys(args, Purpose::Root, &root_keys, &passphrases.root, &mut made)
-        .and_then(|()| {
-            let passphrase = &passphrases.registrar;
-            write_keys(args, Purpose::Registrar, &registrar_keys, passphrase, &mut made)
-        })
-        .and_then(|()| crate::registry::sync_directory(&args.keys))
-        .and_then(|()| {
-            let days = args.manifest_days;
-            Registry::create(&context.registry, &args.name, days, &document)
-        });
+    let written = write_keys(
+        args,
+        Purpose::Root,
+        &root_keys,
+        &passphrases.root,
+        &mut made,
+    )
+    .and_then(|()| {
+        let passphrase = &passphrases.registrar;
+        write_keys(
+            args,
+            Purpose::Registrar,
+            &registrar_keys,
+            passphrase,
+            &mut made,
+        )
+    })
+    .and_then(|()| crate::registry::sync_directory(&args.keys))
+    .and_then(|()| {
+        let days = args.manifest_days;
+        Registry::create(&context.registry, &args.name, days, &document)
+    });
     if let Err(why) = written {
         for path in made {
             // Keys of a domain that was not made are worth nothing; one that stays is refused
@@ -115,7 +129,8 @@ impl Args {
                 return Err(CommandError::usage("key-count", reason));
             }
             if threshold == 0 || threshold > keys {
-                let reason = format!("--{what}-threshold is 1 to the number of {what} keys, {keys}");
+                let reason =
+                    format!("--{what}-threshold is 1 to the number of {what} keys, {keys}");
                 return Err(CommandError::usage("threshold-impossible", reason));
             }
         }

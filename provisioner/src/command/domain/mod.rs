@@ -9,7 +9,7 @@ use clap::Subcommand;
 
 /// The verbs below `domain`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Make a trust domain: root and registrar keys, registry, first root
     Init(init::Args),
 }
@@ -18,7 +18,7 @@ pub enum Verb {
 ///
 /// # Errors
 /// As the verb says.
-pub fn run(verb: Verb, context: &Context) -> Result<Report> {
+pub(crate) fn run(verb: Verb, context: &Context) -> Result<Report> {
     match verb {
         Verb::Init(args) => init::run(&args, context),
     }

@@ -10,7 +10,7 @@ use serde_json::json;
 /// What it is given.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  edgeseal group add pumps")]
-pub struct Args {
+pub(crate) struct Args {
     /// Name of the group
     #[arg(value_parser = GroupName::parse)]
     name: GroupName,
@@ -20,7 +20,7 @@ pub struct Args {
 ///
 /// # Errors
 /// More groups than a manifest may have.
-pub fn run(args: Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let added = registry.add_group(args.name.clone())?;
     registry.save()?;

@@ -10,13 +10,15 @@ use serde_json::json;
 ///
 /// # Errors
 /// The registry cannot be read.
-pub fn run(context: &Context) -> Result<Report> {
+pub(crate) fn run(context: &Context) -> Result<Report> {
     let registry = context.open(Access::Read)?;
     let mut lines = Vec::new();
     let mut groups = Vec::new();
     for group in registry.groups() {
         let devices = registry.devices().values();
-        let count = devices.filter(|device| device.groups.contains(group)).count();
+        let count = devices
+            .filter(|device| device.groups.contains(group))
+            .count();
         lines.push(format!("{group} ({count} devices)"));
         groups.push(json!({ "group": group, "devices": count }));
     }

@@ -9,9 +9,11 @@ use serde_json::json;
 
 /// What they are given.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  edgeseal group join pumps pump-1 pump-2\n  \
-    edgeseal group leave pumps pump-2")]
-pub struct Args {
+#[command(
+    after_help = "Examples:\n  edgeseal group join pumps pump-1 pump-2\n  \
+    edgeseal group leave pumps pump-2"
+)]
+pub(crate) struct Args {
     /// Name of the group
     #[arg(value_parser = GroupName::parse)]
     name: GroupName,
@@ -22,7 +24,7 @@ pub struct Args {
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Put in.
     Join,
     /// Take out.
@@ -33,7 +35,7 @@ pub enum Change {
 ///
 /// # Errors
 /// No such group or device.
-pub fn run(args: &Args, context: &Context, change: Change) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context, change: Change) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     registry.judge_group(&args.name)?;
     let mut count: usize = 0;

@@ -12,7 +12,7 @@ use clap::Subcommand;
 
 /// The verbs below `group`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Make a group
     Add(add::Args),
     /// Put devices into a group
@@ -30,7 +30,7 @@ pub enum Verb {
 ///
 /// # Errors
 /// As the verb says.
-pub fn run(verb: Verb, context: &Context) -> Result<Report> {
+pub(crate) fn run(verb: Verb, context: &Context) -> Result<Report> {
     match verb {
         Verb::Add(args) => add::run(args, context),
         Verb::Join(args) => member::run(&args, context, member::Change::Join),

@@ -11,7 +11,7 @@ use serde_json::json;
 /// What it is given.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  edgeseal group remove pumps")]
-pub struct Args {
+pub(crate) struct Args {
     /// Name of the group
     #[arg(value_parser = GroupName::parse)]
     name: GroupName,
@@ -21,12 +21,14 @@ pub struct Args {
 ///
 /// # Errors
 /// No such group, devices are in it, or a grant names it.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let name = &args.name;
     registry.judge_group(name)?;
     let devices = registry.devices().values();
-    let count = devices.filter(|device| device.groups.contains(name)).count();
+    let count = devices
+        .filter(|device| device.groups.contains(name))
+        .count();
     if count > 0 {
         let reason = format!("{count} devices are in the group {name}");
         return Err(CommandError::no("group-in-use", reason)

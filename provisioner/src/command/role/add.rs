@@ -10,8 +10,10 @@ use serde_json::json;
 
 /// What it is given.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  edgeseal role add sensor\n  edgeseal role add valve --manifest-age 7d")]
-pub struct Args {
+#[command(
+    after_help = "Example:\n  edgeseal role add sensor\n  edgeseal role add valve --manifest-age 7d"
+)]
+pub(crate) struct Args {
     /// Name of the role
     #[arg(value_parser = RoleName::parse)]
     name: RoleName,
@@ -24,7 +26,7 @@ pub struct Args {
 ///
 /// # Errors
 /// It is there already.
-pub fn run(args: Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let name = args.name;
     if registry.roles().contains_key(&name) {

@@ -9,9 +9,11 @@ use serde_json::json;
 
 /// What they are given.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  edgeseal role assign sensor shed-1 shed-2\n  \
-    edgeseal role unassign sensor shed-2")]
-pub struct Args {
+#[command(
+    after_help = "Examples:\n  edgeseal role assign sensor shed-1 shed-2\n  \
+    edgeseal role unassign sensor shed-2"
+)]
+pub(crate) struct Args {
     /// Name of the role
     #[arg(value_parser = RoleName::parse)]
     name: RoleName,
@@ -22,7 +24,7 @@ pub struct Args {
 
 /// Which of the two.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Change {
+pub(crate) enum Change {
     /// Give.
     Assign,
     /// Take away.
@@ -33,7 +35,7 @@ pub enum Change {
 ///
 /// # Errors
 /// No such role or device.
-pub fn run(args: &Args, context: &Context, change: Change) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context, change: Change) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     registry.role(&args.name)?;
     let mut count: usize = 0;

@@ -13,10 +13,12 @@ use serde_json::json;
 
 /// What it is given.
 #[derive(clap::Args)]
-#[command(after_help = "{device} stands for the id of the device that publishes.\n\n\
+#[command(
+    after_help = "{device} stands for the id of the device that publishes.\n\n\
     Examples:\n  edgeseal role grant sensor --publish 'farm/{device}/temp' --audience domain --retained 1d\n  \
-    edgeseal role grant panel --publish 'farm/+/cmd' --audience device:* --response 'farm/{device}/reply'")]
-pub struct Args {
+    edgeseal role grant panel --publish 'farm/+/cmd' --audience device:* --response 'farm/{device}/reply'"
+)]
+pub(crate) struct Args {
     /// Name of the role
     #[arg(value_parser = RoleName::parse)]
     name: RoleName,
@@ -47,7 +49,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such role, a group that is not defined, or a lifetime above its ceiling.
-pub fn run(args: Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: Args, context: &Context) -> Result<Report> {
     judge_ceiling("--lifetime", args.lifetime, Kind::Message)?;
     judge_ceiling("--retained", args.retained, Kind::Retained)?;
     judge_ceiling("--will", args.will, Kind::Will)?;
@@ -102,8 +104,7 @@ fn judge_ceiling(option: &str, seconds: Option<u64>, kind: Kind) -> Result<()> {
     Err(CommandError::usage("lifetime-ceiling", reason))
 }
 
-fn parse_audience(text: &str) -> Result<AudiencePattern, String> {
-    AudiencePattern::parse(text).map_err(|_| {
-        "an audience is domain, device:ID, device:*, group:NAME or group:*".to_owned()
-    })
+fn parse_audience(text: &str) -> std::result::Result<AudiencePattern, String> {
+    AudiencePattern::parse(text)
+        .map_err(|_| "an audience is domain, device:ID, device:*, group:NAME or group:*".to_owned())
 }

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 ///
 /// # Errors
 /// The registry cannot be read.
-pub fn run(context: &Context) -> Result<Report> {
+pub(crate) fn run(context: &Context) -> Result<Report> {
     let registry = context.open(Access::Read)?;
     let mut text = String::new();
     for role in registry.roles().values() {
@@ -36,8 +36,12 @@ pub fn run(context: &Context) -> Result<Report> {
 }
 
 /// A grant in one line.
-pub fn describe(grant: &Grant) -> String {
-    let mut text = format!("publish {} to {}", listed(&grant.publish), listed(&grant.audiences));
+pub(crate) fn describe(grant: &Grant) -> String {
+    let mut text = format!(
+        "publish {} to {}",
+        listed(&grant.publish),
+        listed(&grant.audiences)
+    );
     if !grant.responses.is_empty() {
         let _ = write!(text, ", responses at {}", listed(&grant.responses));
     }

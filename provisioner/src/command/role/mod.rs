@@ -14,7 +14,7 @@ use clap::Subcommand;
 
 /// The verbs below `role`.
 #[derive(Subcommand)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// Make a role; it grants nothing yet
     Add(add::Args),
     /// Give a role to devices
@@ -36,7 +36,7 @@ pub enum Verb {
 ///
 /// # Errors
 /// As the verb says.
-pub fn run(verb: Verb, context: &Context) -> Result<Report> {
+pub(crate) fn run(verb: Verb, context: &Context) -> Result<Report> {
     match verb {
         Verb::Add(args) => add::run(args, context),
         Verb::Assign(args) => assign::run(&args, context, assign::Change::Assign),

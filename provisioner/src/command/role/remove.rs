@@ -10,7 +10,7 @@ use serde_json::json;
 /// What it is given.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  edgeseal role remove sensor")]
-pub struct Args {
+pub(crate) struct Args {
     /// Name of the role
     #[arg(value_parser = RoleName::parse)]
     name: RoleName,
@@ -20,7 +20,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such role, or devices have it.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let name = &args.name;
     registry.role(name)?;

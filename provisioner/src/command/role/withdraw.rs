@@ -10,7 +10,7 @@ use serde_json::json;
 /// What it is given.
 #[derive(clap::Args)]
 #[command(after_help = "Example:\n  edgeseal role list\n  edgeseal role withdraw sensor 2")]
-pub struct Args {
+pub(crate) struct Args {
     /// Name of the role
     #[arg(value_parser = RoleName::parse)]
     name: RoleName,
@@ -22,7 +22,7 @@ pub struct Args {
 ///
 /// # Errors
 /// No such role or grant.
-pub fn run(args: &Args, context: &Context) -> Result<Report> {
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let mut role = registry.role(&args.name)?.clone();
     let index = args.number.checked_sub(1);
@@ -38,5 +38,8 @@ pub fn run(args: &Args, context: &Context) -> Result<Report> {
         args.name,
         super::list::describe(&grant)
     );
-    Ok(Report::new(text, json!({ "role": args.name, "grant": grant })))
+    Ok(Report::new(
+        text,
+        json!({ "role": args.name, "grant": grant }),
+    ))
 }
