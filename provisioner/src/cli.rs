@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::command::{self, Context, device, domain, group, inspect, publish, role, status};
-use crate::error::Result;
+use crate::error::{CommandError, Result};
 use crate::render::{self, Report, Style};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
@@ -10,13 +10,22 @@ use std::process::ExitCode;
 
 /// Runs one verb with the program's arguments, its own name first, and gives the exit code.
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let json = args.iter().any(|arg| arg == "--json");
     let cli = match Cli::try_parse_from(args) {
         Ok(cli) => cli,
+        Err(why) if json && why.use_stderr() => {
+            let reason = why.to_string();
+            let reason = reason.trim_start_matches("error: ").trim_end();
+            return render::finish(
+                Style::detect(json),
+                Err(CommandError::usage("usage", reason)),
+            );
+        }
         Err(why) => {
-            let exit = why.exit_code();
             // Help goes to standard output and may be piped into a pager that ends early.
             let _ = why.print();
-            return u8::try_from(exit).map_or(ExitCode::FAILURE, ExitCode::from);
+            return u8::try_from(why.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
         }
     };
     let style = Style::detect(cli.json);

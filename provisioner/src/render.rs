@@ -34,8 +34,10 @@ impl Report {
 pub(crate) struct Style {
     /// One JSON object instead of text.
     pub(crate) json: bool,
-    /// Bold and colour, on standard error too.
-    pub(crate) colour: bool,
+    /// Bold and colour on standard output.
+    colour_out: bool,
+    /// Bold and colour on standard error.
+    colour_err: bool,
 }
 
 impl Style {
@@ -44,8 +46,12 @@ impl Style {
     pub(crate) fn detect(json: bool) -> Self {
         let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-        let colour = !json && !refused && !dumb && io::stderr().is_terminal();
-        Self { json, colour }
+        let colour = !json && !refused && !dumb;
+        Self {
+            json,
+            colour_out: colour && io::stdout().is_terminal(),
+            colour_err: colour && io::stderr().is_terminal(),
+        }
     }
 }
 
@@ -78,9 +84,9 @@ pub(crate) fn notice(style: Style, line: &str) {
     }
 }
 
-/// `text` in bold where the terminal shows it.
+/// `text` in bold where standard output shows it.
 pub(crate) fn bold(style: Style, text: &str) -> String {
-    if style.colour {
+    if style.colour_out {
         format!("\u{1b}[1m{text}\u{1b}[0m")
     } else {
         text.to_owned()
@@ -136,7 +142,7 @@ fn fail(style: Style, error: &CommandError) -> ExitCode {
         }
         writeln!(stderr, "{object}")
     } else {
-        let (red, plain) = if style.colour {
+        let (red, plain) = if style.colour_err {
             ("\u{1b}[31m", "\u{1b}[0m")
         } else {
             ("", "")
@@ -148,7 +154,8 @@ fn fail(style: Style, error: &CommandError) -> ExitCode {
         writeln!(
             stderr,
             "{red}error{plain}: {} [{}]{hint}",
-            error.reason, error.code
+            escaped(&error.reason),
+            error.code
         )
     };
     // The exit code says it even where standard error is closed.

@@ -171,8 +171,31 @@ fn passphrases_are_asked_for_or_come_from_a_private_file() {
     place
         .run(&format!("{init} absent"))
         .refused(69, "file-missing");
-    // Root keys without a passphrase: not outside of the demonstration.
-    let asked = place.run("domain init farm --keys keys --no-passphrase");
-    assert_ne!(asked.code, 0);
     assert!(!place.path("keys").exists() && !place.path("registry").exists());
+}
+
+#[test]
+fn root_keys_always_have_a_passphrase_but_in_the_demonstration() {
+    let place = Place::farm();
+    let begin = "-----BEGIN PRIVATE KEY-----\n";
+    assert!(place.read("keys/registrar-1.pem").starts_with(begin));
+    assert!(!place.read("keys/root-1.pem").starts_with(begin));
+    let init = "domain init farm --registry demo --keys demo-keys --demo";
+    assert_eq!(place.run(init).code, 2);
+    place.run(&format!("{init} --no-passphrase")).succeeded();
+    assert!(place.read("demo-keys/root-1.pem").starts_with(begin));
+    place.write_private("other", "of the registrars\n");
+    place
+        .run(
+            "domain init barn --registry barn --keys barn-keys --passphrase-file pass \
+             --registrar-passphrase-file other",
+        )
+        .succeeded();
+    let publish = "publish --registry barn --keys barn-keys --unsynchronized-clock";
+    place
+        .run(&format!("{publish} --passphrase-file pass"))
+        .refused(77, "passphrase-wrong");
+    place
+        .run(&format!("{publish} --passphrase-file other"))
+        .succeeded();
 }

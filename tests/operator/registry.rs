@@ -161,6 +161,11 @@ fn help_has_examples_and_wrong_usage_is_2() {
         "role grant r --publish a --audience everyone",
         "publish",
     ] {
-        assert_eq!(place.run(line).code, 2, "{line}");
+        let text = place.run(line);
+        assert_eq!((text.code, text.stdout.as_str()), (2, ""), "{line}");
+        let json = place.run(&format!("{line} --json"));
+        assert_eq!(json.code, 2, "{line}");
+        let error: serde_json::Value = serde_json::from_str(&json.stderr).unwrap();
+        assert_eq!(error["code"], "usage", "{line}");
     }
 }

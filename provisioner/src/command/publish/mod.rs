@@ -218,3 +218,34 @@ fn report(
 }
 
 const DAY: u64 = 86_400;
+
+#[cfg(test)]
+mod tests {
+    use super::{Args, judge_clock};
+    use clap::Parser;
+    use edgeseal_trust::clock::ClockReading;
+    use edgeseal_trust::time::UnixTime;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        args: Args,
+    }
+
+    #[test]
+    fn an_unsynchronized_clock_signs_nothing_unless_told_to() {
+        let reading = |synchronized| ClockReading {
+            time: UnixTime::from_seconds(0),
+            synchronized,
+        };
+        let args = Line::parse_from(["publish", "--keys", "k"]).args;
+        assert!(judge_clock(&args, reading(true), None).is_ok());
+        let refused = judge_clock(&args, reading(false), None).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.exit.code()),
+            ("clock-unsynchronized", 75)
+        );
+        let told = Line::parse_from(["publish", "--keys", "k", "--unsynchronized-clock"]).args;
+        assert!(judge_clock(&told, reading(false), None).is_ok());
+    }
+}
