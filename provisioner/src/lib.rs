@@ -3,6 +3,7 @@
 // The programs are the edges: clock, files, network and processes are theirs.
 #![allow(clippy::disallowed_methods)]
 
+pub mod broker;
 mod cli;
 mod clock;
 mod command;

@@ -143,6 +143,15 @@ fn only_a_bundle_is_replaced() {
         .run(&format!("{PUBLISH} --to notes.txt"))
         .refused(1, "file-exists");
     assert_eq!(place.read("notes.txt"), "keep me");
+    place
+        .run("domain init barn --registry barn --keys barn-keys --passphrase-file pass --no-passphrase")
+        .succeeded();
+    let barn = "publish --registry barn --keys barn-keys --unsynchronized-clock";
+    place.run(&format!("{barn} --to barn.edgeseal")).succeeded();
+    let said = place
+        .run(&format!("{PUBLISH} --to barn.edgeseal"))
+        .refused(1, "file-exists");
+    assert!(said.contains("a bundle of the domain barn"), "{said}");
     place.run("publish --again").refused(1, "never-published");
     place.run(PUBLISH).succeeded();
     let first = place.read("bundle.edgeseal");

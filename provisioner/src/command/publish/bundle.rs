@@ -2,30 +2,41 @@
 
 use crate::error::{CommandError, Result};
 use crate::registry::{Registry, sync_directory};
-use edgeseal_trust::document::BundleWriter;
+use edgeseal_trust::document::{BundleReader, BundleWriter, Document, Manifest};
+use edgeseal_trust::id::TrustDomain;
 use std::fs::{File, Permissions};
-use std::io::{self, BufWriter, Read, Write};
+use std::io::{self, BufRead, BufReader, BufWriter, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// Refuses to replace anything but a bundle.
+/// Refuses to replace anything but a bundle of this domain.
 ///
 /// # Errors
 /// The file is something else.
-pub(crate) fn judge_target(path: &Path) -> Result<()> {
-    let mut begin = Vec::new();
-    let read = File::open(path).and_then(|file| {
-        let most = u64::try_from(MAGIC.len()).unwrap_or_default();
-        file.take(most).read_to_end(&mut begin)
-    });
-    match read {
-        Ok(_) if begin == MAGIC || begin.is_empty() => Ok(()),
-        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(why) => Err(CommandError::io("replace", path, &why)),
-        Ok(_) => {
-            let reason = format!("{} is there, and is no bundle file", path.display());
-            Err(CommandError::no("file-exists", reason).hint("choose another file with --to"))
+pub(crate) fn judge_target(path: &Path, domain: &TrustDomain) -> Result<()> {
+    let mut reader = match File::open(path) {
+        Ok(file) => BufReader::new(file),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(why) => return Err(CommandError::io("replace", path, &why)),
+    };
+    let begin = reader.fill_buf();
+    let begin = begin.map_err(|why| CommandError::io("replace", path, &why))?;
+    let refuse = |what: String| {
+        let reason = format!("{} is there, and is {what}", path.display());
+        Err(CommandError::no("file-exists", reason).hint("choose another file with --to"))
+    };
+    if begin.is_empty() {
+        return Ok(());
+    }
+    if !begin.starts_with(MAGIC) {
+        return refuse("no bundle file".to_owned());
+    }
+    let manifest = BundleReader::open(reader).map(|old| Document::load(old.manifest()));
+    match manifest {
+        Ok(Ok(old)) if domain_of(&old) != domain => {
+            refuse(format!("a bundle of the domain {}", domain_of(&old)))
         }
+        _ => Ok(()), // one of ours, or the damaged remains of one
     }
 }
 
@@ -70,6 +81,10 @@ fn directory_of(path: &Path) -> PathBuf {
         Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
         _ => PathBuf::from("."),
     }
+}
+
+fn domain_of(manifest: &Document<Manifest>) -> &TrustDomain {
+    &manifest.content().domain
 }
 
 const MAGIC: &[u8] = b"{\"edgeseal_bundle\"";

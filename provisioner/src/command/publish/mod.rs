@@ -61,13 +61,13 @@ pub(crate) struct Args {
 /// # Errors
 /// The clock, the keys, the registry or the target file.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
-    bundle::judge_target(&args.to)?;
     let access = if args.again {
         Access::Read
     } else {
         Access::Edit
     };
     let mut registry = context.open(access)?;
+    bundle::judge_target(&args.to, registry.domain())?;
     if args.again {
         return again(args, &registry);
     }
