@@ -31,23 +31,6 @@ impl Store {
         applied
     }
 
-    /// Keeps a shard that was let in, where nothing refers to it until the update is committed.
-    ///
-    /// # Errors
-    /// [`StoreError::Io`].
-    pub fn keep_shard(&self, octets: &[u8]) -> Result<(), StoreError> {
-        self.files.place_shard(&Digest::of(octets), octets)
-    }
-
-    /// Commits an update whose new shards were given to [`Store::keep_shard`].
-    ///
-    /// # Errors
-    /// [`StoreError`]. What was in force stays in force.
-    pub fn apply(&self, update: Update) -> Result<Applied, StoreError> {
-        let _alone = lock(&self.updating);
-        self.commit(update)
-    }
-
     fn evaluate_and_commit<R: BufRead>(
         &self,
         bundle: R,
@@ -56,7 +39,8 @@ impl Store {
         let mut bundle = BundleReader::open(bundle)?;
         let held = self.held_documents().map_err(UpdateError::Store)?;
         let update = read_bundle(&mut bundle, held.current(), pin, self, |_, octets| {
-            self.keep_shard(octets)
+            // Nothing refers to it until the update is committed.
+            self.files.place_shard(&Digest::of(octets), octets)
         })?;
         self.commit(update).map_err(UpdateError::Store)
     }

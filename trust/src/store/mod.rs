@@ -390,6 +390,3 @@ const CACHED_KEYS: usize = 2048;
 const PEERS: usize = 1024;
 const NOTED_EVERY_SECONDS: u64 = 3600;
 const IDENTITY: [&str; 2] = ["identity.json", "identity.pem"];
-
-#[cfg(test)]
-mod tests;

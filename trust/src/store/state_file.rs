@@ -31,6 +31,8 @@ pub(super) struct StateFile {
     generation: u64,
     /// The file to be replaced next.
     older: usize,
+    /// Neither file can be read: both must be written.
+    both_lost: bool,
 }
 
 impl StateFile {
@@ -61,6 +63,14 @@ impl StateFile {
     /// Replaces the state, durably. When it fails the old state stays in force; on disk either may be
     /// found afterwards.
     pub(super) fn write(&mut self, state: State) -> Result<(), StoreError> {
+        if self.both_lost {
+            self.write_older(state)?;
+            self.both_lost = false;
+        }
+        self.write_older(state)
+    }
+
+    fn write_older(&mut self, state: State) -> Result<(), StoreError> {
         let generation = self.generation.saturating_add(1);
         let name = NAMES.get(self.older).copied().unwrap_or_default();
         atomic_file::write(&self.dir.join(name), &encode(&state, generation))?;
@@ -76,6 +86,7 @@ impl StateFile {
             state,
             generation,
             older: newest ^ 1,
+            both_lost: false,
         };
         match found {
             [Generation::Valid(a), Generation::Valid(b)] if a.1 >= b.1 => {
@@ -97,7 +108,9 @@ impl StateFile {
                 };
                 let what = format!("{}; {}", a.complaint(0), b.complaint(1));
                 // Far above any generation that may still turn up.
-                (file((state, LOST_GENERATION), 1), Recovery::Lost { what })
+                let mut file = file((state, LOST_GENERATION), 1);
+                file.both_lost = true;
+                (file, Recovery::Lost { what })
             }
         }
     }
