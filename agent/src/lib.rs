@@ -6,7 +6,11 @@
 pub mod board;
 pub mod clock;
 pub mod config;
+pub mod engine;
 pub mod exit;
+pub mod identity;
 pub mod log;
 pub mod notify;
+pub mod offline;
 pub mod state_dir;
+pub mod wire;
