@@ -13,5 +13,6 @@ mod http;
 mod limits;
 mod openapi;
 mod place;
+mod schema;
 mod service;
 mod unenrolled;
