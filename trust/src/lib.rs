@@ -1,1 +1,16 @@
-//! Edgeseal domain library.
+//! Edgeseal's domain library: identities, tokens, trust documents, revocation and their stored form.
+//!
+//! It takes octets and `now` and returns a value. Nothing here reads a clock, a file, the network,
+//! the environment or a source of randomness, except the module `store`, which keeps trust documents.
+
+pub mod clock;
+pub mod grant;
+pub mod id;
+mod json;
+pub mod key;
+pub mod limits;
+pub mod registry;
+pub mod replay;
+pub mod time;
+pub mod token;
+pub mod topic;
