@@ -4,3 +4,5 @@
 #![allow(clippy::disallowed_methods)]
 
 pub mod broker;
+pub mod demo;
+pub mod mqtt;
