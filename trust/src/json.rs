@@ -2,7 +2,7 @@
 //! and nesting; nothing behind the object. Texts without escapes are borrowed.
 
 use crate::limits;
-use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -19,15 +19,16 @@ pub(crate) enum Value<'a> {
     Whole(u64),
 }
 
-/// Why octets were not read as an object.
+/// Why octets were not read as an object: the first of these that holds, wherever it stands in the
+/// text.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum ObjectError<E> {
-    /// A member occurs twice, here or deeper.
-    Duplicate,
-    /// The caller refused a member.
-    Member(E),
     /// Not JSON, not an object, not UTF-8, too deep, too many members, or something behind it.
     Syntax,
+    /// A member occurs twice, here or deeper.
+    Duplicate,
+    /// The caller refused a member; of several, the first.
+    Member(E),
 }
 
 impl<E> ObjectError<E> {
@@ -40,31 +41,34 @@ impl<E> ObjectError<E> {
     }
 }
 
-/// Reads the object in `octets` and hands each member to `take`, in order.
+/// Reads the object in `octets` and hands each member to `take`, in order, until one is refused.
 pub(crate) fn read_object<'a, E>(
     octets: &'a [u8],
     take: impl FnMut(Cow<'a, str>, Value<'a>) -> Result<(), E>,
 ) -> Result<(), ObjectError<E>> {
-    let mut refusal = None;
+    let (mut duplicate, mut refusal) = (false, None);
     let mut deserializer = serde_json::Deserializer::from_slice(octets);
     let reader = ObjectReader {
         take,
+        duplicate: &mut duplicate,
         refusal: &mut refusal,
     };
     let read = deserializer
         .deserialize_map(reader)
         .and_then(|()| deserializer.end());
     match (read, refusal) {
-        (_, Some(refusal)) => Err(refusal),
-        (Err(_), None) => Err(ObjectError::Syntax),
+        (Err(_), _) => Err(ObjectError::Syntax),
+        (Ok(()), _) if duplicate => Err(ObjectError::Duplicate),
+        (Ok(()), Some(error)) => Err(ObjectError::Member(error)),
         (Ok(()), None) => Ok(()),
     }
 }
 
-/// Reads the top level; `refusal` carries a typed reason past serde's untyped error.
+/// Reads the top level, to its end even where something is wrong: only then it is known what.
 struct ObjectReader<'r, F, E> {
     take: F,
-    refusal: &'r mut Option<ObjectError<E>>,
+    duplicate: &'r mut bool,
+    refusal: &'r mut Option<E>,
 }
 
 impl<'de, F, E> Visitor<'de> for ObjectReader<'_, F, E>
@@ -79,24 +83,14 @@ where
 
     fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
         let mut names = Names::default();
-        let mut duplicate = false;
         while let Some(name) = map.next_key_seed(TextSeed)? {
-            if !names.add(name.clone()) {
-                *self.refusal = names.full().then_some(ObjectError::Syntax);
-                self.refusal.get_or_insert(ObjectError::Duplicate);
-                return Err(A::Error::custom("duplicate"));
-            }
-            let seed = ValueSeed {
-                depth: 1,
-                duplicate: &mut duplicate,
-            };
-            let value = map.next_value_seed(seed);
-            if duplicate {
-                *self.refusal = Some(ObjectError::Duplicate);
-            }
-            if let Err(error) = (self.take)(name, value?) {
-                *self.refusal = Some(ObjectError::Member(error));
-                return Err(A::Error::custom("refused"));
+            *self.duplicate |= !names.add(name.clone())?;
+            let value = map.next_value_seed(ValueSeed {
+                depth: 0,
+                duplicate: &mut *self.duplicate,
+            })?;
+            if self.refusal.is_none() {
+                *self.refusal = (self.take)(name, value).err();
             }
         }
         Ok(())
@@ -111,26 +105,16 @@ struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    fn add(&mut self, name: Cow<'a, str>) -> bool {
-        if self
-            .seen
-            .iter()
-            .take(self.count)
-            .flatten()
-            .any(|n| *n == name)
-        {
-            return false;
-        }
+    /// Whether the name is new; an error when there are too many.
+    fn add<E: serde::de::Error>(&mut self, name: Cow<'a, str>) -> Result<bool, E> {
+        let mut seen = self.seen.iter().take(self.count).flatten();
+        let new = !seen.any(|other| *other == name);
         let Some(place) = self.seen.get_mut(self.count) else {
-            return false;
+            return Err(E::custom("too many members"));
         };
         *place = Some(name);
         self.count = self.count.saturating_add(1);
-        true
-    }
-
-    fn full(&self) -> bool {
-        self.count == limits::JSON_MEMBERS
+        Ok(new)
     }
 }
 
@@ -161,8 +145,27 @@ impl<'de> Visitor<'de> for TextSeed {
 }
 
 struct ValueSeed<'d> {
+    /// Lists and objects around the value, inside its member.
     depth: usize,
     duplicate: &'d mut bool,
+}
+
+impl ValueSeed<'_> {
+    /// One list or object deeper.
+    fn enter<E: serde::de::Error>(&mut self) -> Result<(), E> {
+        if self.depth >= limits::JSON_DEPTH {
+            return Err(E::custom("too deep"));
+        }
+        self.depth = self.depth.saturating_add(1);
+        Ok(())
+    }
+
+    fn again(&mut self) -> ValueSeed<'_> {
+        ValueSeed {
+            depth: self.depth,
+            duplicate: &mut *self.duplicate,
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for ValueSeed<'_> {
@@ -208,33 +211,21 @@ impl<'de> Visitor<'de> for ValueSeed<'_> {
         Ok(Value::Other)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-        while seq
-            .next_element_seed(deeper(self.depth, &mut *self.duplicate)?)?
-            .is_some()
-        {}
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Self::Value, A::Error> {
+        self.enter()?;
+        while seq.next_element_seed(self.again())?.is_some() {}
         Ok(Value::Other)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Self::Value, A::Error> {
+        self.enter()?;
         let mut names = Names::default();
         while let Some(name) = map.next_key_seed(TextSeed)? {
-            if !names.add(name.clone()) {
-                *self.duplicate = !names.full();
-                return Err(A::Error::custom("duplicate"));
-            }
-            map.next_value_seed(deeper(self.depth, &mut *self.duplicate)?)?;
+            *self.duplicate |= !names.add(name)?;
+            map.next_value_seed(self.again())?;
         }
         Ok(Value::Other)
     }
-}
-
-fn deeper<E: serde::de::Error>(depth: usize, duplicate: &mut bool) -> Result<ValueSeed<'_>, E> {
-    let depth = depth.saturating_add(1);
-    if depth > limits::JSON_DEPTH {
-        return Err(E::custom("too deep"));
-    }
-    Ok(ValueSeed { depth, duplicate })
 }
 
 #[cfg(test)]
@@ -267,6 +258,44 @@ mod tests {
         ] {
             assert_eq!(read(twice), Err(ObjectError::Duplicate), "{twice}");
         }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_in_one_order_wherever_it_stands() {
+        let refused = |text: &str| read_object(text.as_bytes(), |_, _| Err(()));
+        assert_eq!(refused(r#"{"a":1,"a":2,}"#), Err(ObjectError::Syntax));
+        assert_eq!(refused(r#"{"a":1,"a":2}"#), Err(ObjectError::Duplicate));
+        assert_eq!(refused(r#"{"a":1,"b":2}"#), Err(ObjectError::Member(())));
+        let full: Vec<String> = (0..32).map(|n| format!("\"m{n}\":0")).collect();
+        let full = full.join(",");
+        assert_eq!(read(&format!("{{{full}}}")), Ok(32));
+        assert_eq!(
+            read(&format!("{{{full},\"m1\":0}}")),
+            Err(ObjectError::Syntax)
+        );
+    }
+
+    #[test]
+    fn lists_and_objects_nest_alike() {
+        let nested = |open: &str, close: &str, depth| {
+            read(&format!(
+                "{{\"a\":{}{}}}",
+                open.repeat(depth),
+                close.repeat(depth)
+            ))
+        };
+        assert_eq!(nested("[", "]", 16), Ok(1));
+        assert_eq!(nested("[", "]", 17), Err(ObjectError::Syntax));
+        let objects = |depth: usize| {
+            let inner = depth.saturating_sub(1);
+            read(&format!(
+                "{{\"a\":{}{{}}{}}}",
+                "{\"b\":".repeat(inner),
+                "}".repeat(inner)
+            ))
+        };
+        assert_eq!(objects(16), Ok(1));
+        assert_eq!(objects(17), Err(ObjectError::Syntax));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 //! the environment or a source of randomness, except the module `store`, which keeps trust documents.
 
 pub mod clock;
+pub mod document;
+pub mod enrollment;
 pub mod grant;
 pub mod id;
 mod json;
@@ -11,6 +13,9 @@ pub mod key;
 pub mod limits;
 pub mod registry;
 pub mod replay;
+pub mod store;
 pub mod time;
 pub mod token;
 pub mod topic;
+pub mod update;
+pub mod words;

@@ -39,6 +39,15 @@ pub const LEEWAY_CEILING_SECONDS: u64 = 60;
 pub const WINDOW_COUNTERS: u64 = 512;
 /// Octets that one sender may cost in one consumer's replay memory.
 pub const WINDOW_OCTETS: usize = 512;
+/// Counters behind the newest among which a retained statement can still be told to be new, for
+/// its delivery as a live event.
+pub const LIVE_STATEMENT_COUNTERS: u64 = 256;
+/// Topics of one sender whose newest statement one consumer remembers.
+pub const STATEMENT_TOPICS: usize = 4096;
+/// Wills of one sender that one consumer remembers in one epoch.
+pub const WILLS: usize = 64;
+/// Accepted tokens whose content is remembered, to prove a clone.
+pub const RECENT_TOKENS: usize = 1024;
 
 /// Largest manifest, in octets.
 pub const MANIFEST_OCTETS: usize = 1 << 20;
@@ -50,6 +59,8 @@ pub const SHARD_OCTETS: usize = 1 << 20;
 pub const SHARDS: u32 = 4096;
 /// Largest bundle file, in octets.
 pub const BUNDLE_OCTETS: u64 = 256 << 20;
+/// Most root documents in one bundle file.
+pub const BUNDLE_ROOTS: usize = 256;
 /// Largest enrollment request, in octets.
 pub const REQUEST_OCTETS: usize = 16 << 10;
 /// Most signatures on one document.
@@ -64,5 +75,9 @@ pub const ROLES: usize = 256;
 pub const GRANTS: usize = 64;
 /// Most roles, and most groups, of one device.
 pub const MEMBERSHIPS: usize = 32;
+/// Longest serial of a board, in octets.
+pub const SERIAL_OCTETS: usize = 64;
+/// Longest reason for a suspension or revocation, in octets.
+pub const REASON_OCTETS: usize = 256;
 
 const DAY: u64 = 86_400;

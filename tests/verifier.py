@@ -1,0 +1,207 @@
+#!/usr/bin/env python3
+"""A second verifier, written from docs/wire-profile.md alone: reads JSON lines like `edgeseal-agent verify --batch`, answers one code a line.
+
+Use: verifier.py BUNDLE DEVICE NOW < lines. It trusts the bundle file as it is (docs/trust-documents say how to check one)."""
+import base64, hashlib, json, re, sys
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+LEEWAY, GRACE, WINDOW, DAY = 10, 604800, 512, 86400
+TYP = {"message": "edgeseal-msg+jwt", "retained": "edgeseal-retained+jwt", "will": "edgeseal-will+jwt"}
+CEILING = {"message": 30 * DAY, "retained": 365 * DAY, "will": 30 * DAY}
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}\Z")
+NUMBER = r"(?:0|[1-9][0-9]{0,19})"
+JTI = re.compile(rf"({NUMBER})\.([01])\.({NUMBER})\Z", re.ASCII)
+
+class Refused(Exception): pass
+def need(ok, code):
+    if not ok: raise Refused(code)
+
+def unb64(text, code):
+    octets = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)) if len(text) % 4 != 1 else b""
+    need(base64.urlsafe_b64encode(octets).rstrip(b"=").decode() == text, code)
+    return octets
+
+def sha(octets): return base64.urlsafe_b64encode(hashlib.sha256(octets).digest()).rstrip(b"=").decode()
+
+def read_object(octets, code):
+    """One object, strictly: no member twice, bounded, whole numbers only by digits."""
+    def pairs(list_):
+        need(len({k for k, _ in list_}) == len(list_), "duplicate-member")
+        need(len(list_) <= 32, code)
+        return dict(list_)
+    def bad(_): raise ValueError
+    whole = lambda text: int(text) if text[0] != "-" and int(text) < 2**64 else None
+    def depth(value):
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        return 1 + max(map(depth, inner), default=0) if isinstance(value, (dict, list)) else 0
+    try:
+        value = json.loads(octets.decode("utf-8"), object_pairs_hook=pairs, parse_int=whole, parse_float=lambda _: None, parse_constant=bad)
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses half characters
+        need(isinstance(value, dict) and depth(value) <= 17, code)
+    except (ValueError, RecursionError): raise Refused(code)
+    return value
+
+def is_digest(text): return re.fullmatch(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", text) is not None
+
+def topic_ok(text): return 0 < len(text.encode()) <= 1024 and not set(text) & set("+#\0")
+
+def matches(filter_, topic, device):
+    if topic.split("/")[0] == "edgeseal" or (topic[0] == "$" and filter_[0] in "+#"): return False
+    have = topic.split("/")
+    for i, want in enumerate(filter_.split("/")):
+        if want == "#": return True
+        if i >= len(have) or want != "+" and have[i] != (device if want == "{device}" else want): return False
+    return len(have) == len(filter_.split("/"))
+
+class Verifier:
+    def __init__(self, bundle, device, now):
+        head, *lines = open(bundle, "rb").read().splitlines()
+        roots = json.loads(head)["roots"]
+        payload = lambda line: json.loads(base64.urlsafe_b64decode(json.loads(line)["payload"] + "=="))
+        self.root, self.manifest = payload(lines[roots - 1]), payload(lines[roots])
+        self.keys, self.me, self.now = {}, None, now
+        for line in lines[roots + 1:]:
+            for entry in json.loads(line)["devices"]:
+                if entry["id"] == device: self.me = entry
+                for key in entry["keys"]: self.keys[key["jwk"]["kid"]] = (entry, key)
+        self.roles = {role["name"]: role for role in self.manifest["roles"]}
+        self.windows, self.newest, self.statements, self.wills, self.said = {}, {}, {}, set(), {}
+
+    def verdict(self, line):
+        try: self.judge(line); return "verified"
+        except Refused as refused: return refused.args[0]
+
+    def judge(self, line):
+        kind, token, now = line.get("kind", "message"), line["token"], line.get("now", self.now)
+        need(len(token.encode()) <= 4096, "size")
+        parts = token.split(".")
+        need(len(parts) == 3 and all(re.fullmatch(r"[A-Za-z0-9_-]+", p) for p in parts), "shape")
+        need(len(parts[0]) * 3 // 4 <= 256, "header-members")
+        header = read_object(unb64(parts[0], "encoding"), "header-json")
+        for name, value in header.items():
+            need(name in ("alg", "typ", "kid") and isinstance(value, str), "header-members")
+            need(name != "alg" or value == "EdDSA", "header-alg")
+            need(name != "typ" or value == TYP[kind], "header-typ")
+            need(name != "kid" or is_digest(value), "header-kid")
+        need(len(header) == 3, "header-members")
+        claims_octets, signature = unb64(parts[1], "encoding"), unb64(parts[2], "encoding")
+        need(len(signature) == 64, "encoding")
+        floor, expires = self.manifest["iat"], min(self.manifest["exp"], self.root["exp"])
+        need(now < expires + GRACE, "trust-stale")
+        need(header["kid"] in self.keys, "unknown-key")
+        device, key = self.keys[header["kid"]]
+        try: Ed25519PublicKey.from_public_bytes(unb64(key["jwk"]["x"], "key")).verify(signature, f"{parts[0]}.{parts[1]}".encode())
+        except InvalidSignature: raise Refused("signature")
+        c = read_object(claims_octets, "claims-json")
+        self.typed(c)
+        need(c["iss"] == self.manifest["domain"], "domain")
+        need(device["state"] == "active", "device-" + device["state"])
+        need(key["state"] != "revoked", "key-revoked")
+        need(key["state"] != "retired" or kind == "retained" and c["iat"] < key["retired_at"], "key-retired")
+        need(c["iat"] >= key["not_before"], "key-not-yet-valid")
+        need(c["sub"] == device["id"], "subject")
+        self.addressed(c["aud"], kind)
+        need(c["exp"] >= floor, "expired")
+        need(now >= floor, "clock-behind-floor")
+        need(c["iat"] <= now + LEEWAY, "issued-in-future")
+        need(now < c["exp"] + LEEWAY, "expired")
+        need(1 <= c["exp"] - c["iat"] <= CEILING[kind], "lifetime")
+        payload = base64.b64decode(line["payload_b64"], validate=True)
+        need(sha(payload) == c["phs"], "payload")
+        need(topic_ok(line["topic"]), "topic-name")
+        need(line["topic"] == c["top"], "topic")
+        properties = line.get("properties")
+        if properties is not None: self.bound(c, properties)
+        self.granted(c, device, kind, (properties or {}).get("response_topic"))
+        self.remember(c, header["kid"], device["id"], kind, line, payload)
+
+    def typed(self, c):
+        types = dict(iss=str, sub=str, aud=str, iat=int, exp=int, jti=str, top=str, phs=str, tsq=int, rsp=str, cor=str, cty=str, upr=str, clk=str, cap=int, vch=bool)
+        for name, value in c.items():
+            need(name not in types or type(value) is types[name], "claim-type")
+            need(name not in ("phs", "rsp", "cor", "cty", "upr") or is_digest(value), "claim-value")
+            need((name, value) in (("clk", "unsynchronized"), ("vch", True)) or name not in ("clk", "vch"), "claim-value")
+            need(name != "jti" or JTI.match(value) and all(int(n) < 2**64 for n in value.split(".")), "claim-value")
+        need(all(name in c for name in "iss sub aud iat exp jti top phs tsq".split()), "claim-missing")
+
+    def addressed(self, aud, kind):
+        type_, colon, name = aud.partition(":")
+        need(colon, "claim-value")
+        need(type_ == "domain" or kind != "retained", "not-a-command")
+        mine = {"domain": [self.manifest["domain"]], "device": [self.me["id"]], "group": self.me["groups"]}
+        if name in mine.get(type_, []): return
+        login = type_ == "login" and re.fullmatch(r"[!-~]+", name) and len(aud) <= 256
+        need(login or type_ in mine and NAME.match(name), "claim-value")
+        raise Refused("audience")
+
+    def bound(self, c, given):
+        user = [pair for pair in given.get("user", []) if pair[0] != "edgeseal" and not pair[0].startswith("edgeseal-")]
+        packed = b"".join(len(t.encode()).to_bytes(2, "big") + t.encode() for pair in user for t in pair)
+        octets = dict(rsp=given.get("response_topic", "").encode(), cor=base64.b64decode(given.get("correlation_data_b64", "")), cty=given.get("content_type", "").encode(), upr=packed)
+        present = dict(rsp="response_topic" in given, cor="correlation_data_b64" in given, cty="content_type" in given, upr=bool(user))
+        for name in octets:
+            need(name not in c or present[name], "property-missing")
+            need(name in c or not present[name], "property-unsigned")
+            need(name not in c or sha(octets[name]) == c[name], "property-altered")
+
+    def granted(self, c, device, kind, response):
+        type_, name = c["aud"].split(":", 1)
+        nearest, id_ = 0, device["id"]
+        need(response is None or topic_ok(response), "topic-name")
+        codes = ["topic", "audience", "kind", "lifetime", "response", "vouch"]
+        for grant in (g for role in device["roles"] if role in self.roles for g in self.roles[role].get("grants", [])):
+            limit = max(300, grant.get("lifetime_seconds", 0)) if kind == "message" else grant.get(kind + "_seconds")
+            steps = [
+                lambda: any(matches(f, c["top"], id_) for f in grant["publish"]),
+                lambda: any(a in (type_, type_ + ":*", c["aud"]) for a in grant["audiences"]),
+                lambda: limit is not None,
+                lambda: c["exp"] - c["iat"] <= limit,
+                lambda: response is None or any(matches(f, response, id_) for f in grant.get("responses", [])),
+                lambda: not c.get("vch") or grant.get("vouch", False),
+            ]
+            passed = next((i for i, step in enumerate(steps) if not step()), 6)
+            if passed == 6: return
+            nearest = max(nearest, passed)
+        raise Refused("lifetime-exceeded" if nearest == 3 else codes[nearest] + "-not-granted")
+
+    def remember(self, c, kid, device, kind, line, payload):
+        epoch, stream, counter = map(int, c["jti"].split("."))
+        consumer, id_, what = line.get("consumer", ""), (kid, c["jti"]), (c["top"], c["phs"])
+        place, order = (consumer, device, c["top"]), (kid, epoch, counter, c["iat"])
+        need(self.said.setdefault(id_, what) == what, "clone-proven")
+        older = lambda have: order[1:3] < have[1:3] if have[0] == kid else order[3] < have[3]
+        if kind == "retained":
+            need(place not in self.statements or not older(self.statements[place]), "superseded")
+            self.statements[place] = order
+        elif kind == "will":
+            need((consumer, id_) not in self.wills and epoch >= self.windows.get((consumer, kid), self.newest.get(kid, [(0,)]))[0][0], "will-spent")
+            self.wills.add((consumer, id_))
+        else:
+            self.window(consumer, kid, epoch, stream, counter)
+            if line.get("retain") and not payload: self.statements[place] = order
+
+    def window(self, consumer, kid, epoch, stream, counter):
+        """Windows of a consumer and key: [(epoch, {stream: seen}), (epoch before, ...)]; seen = (newest, counters)."""
+        if (consumer, kid) not in self.windows and not any(have == consumer for have, _ in self.windows):
+            for other, epochs in self.newest.items():
+                self.windows[consumer, other] = [(e, {s: (top, None) for s, (top, _) in streams.items()}) for e, streams in epochs]
+        epochs = self.windows.setdefault((consumer, kid), [])
+        if not epochs or epoch > epochs[0][0]: epochs[:] = [(epoch, {})] + epochs[:1]
+        streams = next((s for e, s in epochs if e == epoch), None)
+        need(streams is not None, "old-epoch")
+        top, seen = streams.get(stream, (-1, set()))
+        need(top - counter < WINDOW, "window-passed")
+        need(counter > top or seen is not None and counter not in seen, "replay")
+        streams[stream] = (max(top, counter), (seen or set()) | {counter})
+        newest = self.newest.setdefault(kid, [])
+        if not newest or epoch > newest[0][0]: newest[:] = [(epoch, {})] + newest[:1]
+        for e, s in newest:
+            if e == epoch: s[stream] = (max(s.get(stream, (-1,))[0], counter), None)
+
+if __name__ == "__main__":
+    verifier = Verifier(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+    for text in sys.stdin:
+        line = json.loads(text)
+        if line.pop("fresh", False): verifier = Verifier(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+        print(verifier.verdict(line), flush=True)
