@@ -19,14 +19,14 @@ use tokio::time::timeout;
 
 /// A broker, by its address and how to reach it.
 #[derive(Clone)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     host: String,
     port: u16,
     tls: Option<Arc<rustls::ClientConfig>>,
 }
 
 /// An MQTT 5 connection that has subscribed.
-pub struct Connection {
+pub(crate) struct Connection {
     client: AsyncClient,
     arrivals: mpsc::Receiver<Arrival>,
     worker: JoinHandle<()>,
@@ -34,18 +34,18 @@ pub struct Connection {
 
 /// A message as it arrived.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Arrival {
+pub(crate) struct Arrival {
     /// The topic name.
-    pub topic: String,
+    pub(crate) topic: String,
     /// The payload.
-    pub payload: Vec<u8>,
+    pub(crate) payload: Vec<u8>,
     /// The user property `edgeseal`.
-    pub token: Option<String>,
+    pub(crate) token: Option<String>,
 }
 
 /// Why there is no connection, or no more.
 #[derive(Debug, thiserror::Error)]
-pub enum MqttError {
+pub(crate) enum MqttError {
     /// The URL is not one of a broker.
     #[error("{0:?} is no broker: write mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")]
     Address(String),
@@ -74,7 +74,7 @@ pub enum MqttError {
 
 impl Endpoint {
     /// A broker on this machine, without TLS.
-    pub fn local(port: u16) -> Self {
+    pub(crate) fn local(port: u16) -> Self {
         let host = "127.0.0.1".to_owned();
         Self {
             host,
@@ -87,7 +87,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`MqttError::Address`] and [`MqttError::Authorities`].
-    pub fn parse(url: &str, authorities: Option<&Path>) -> Result<Self, MqttError> {
+    pub(crate) fn parse(url: &str, authorities: Option<&Path>) -> Result<Self, MqttError> {
         let refused = || MqttError::Address(url.to_owned());
         let (scheme, rest) = url.split_once("://").ok_or_else(refused)?;
         let (tls, default_port) = match scheme {
@@ -114,7 +114,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`MqttError::Connect`] after ten seconds at the latest.
-    pub async fn open(
+    pub(crate) async fn open(
         endpoint: &Endpoint,
         client_id: &str,
         filters: &[&str],
@@ -151,7 +151,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`MqttError::Ended`].
-    pub async fn publish(&self, message: &Arrival) -> Result<(), MqttError> {
+    pub(crate) async fn publish(&self, message: &Arrival) -> Result<(), MqttError> {
         let user = message
             .token
             .iter()
@@ -172,7 +172,7 @@ impl Connection {
     }
 
     /// The next message, if one arrives within `patience`.
-    pub async fn receive(&mut self, patience: Duration) -> Option<Arrival> {
+    pub(crate) async fn receive(&mut self, patience: Duration) -> Option<Arrival> {
         timeout(patience, self.arrivals.recv()).await.ok().flatten()
     }
 }
@@ -184,7 +184,7 @@ impl Drop for Connection {
 }
 
 /// The value of the user property `edgeseal`, where there is exactly one.
-pub fn token_of(properties: &PublishProperties) -> Option<String> {
+pub(crate) fn token_of(properties: &PublishProperties) -> Option<String> {
     let mut tokens = properties
         .user_properties
         .iter()
@@ -275,7 +275,7 @@ fn client_config(authorities: Option<&Path>) -> Result<Arc<rustls::ClientConfig>
 }
 
 /// The user property that carries a token.
-pub const TOKEN_PROPERTY: &str = "edgeseal";
+pub(crate) const TOKEN_PROPERTY: &str = "edgeseal";
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_PACKET_OCTETS: u32 = 1 << 20;

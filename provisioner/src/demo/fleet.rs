@@ -14,6 +14,7 @@ pub(super) struct Fleet {
     directory: tempfile::TempDir,
     operator: PathBuf,
     agent: PathBuf,
+    root_words: String,
     sequence: u64,
 }
 
@@ -37,24 +38,14 @@ impl Fleet {
         }
         let directory = tempfile::Builder::new().prefix("edgeseal-demo-").tempdir();
         let directory = directory.map_err(|why| format!("no temporary directory: {why}"))?;
-        let fleet = Self {
+        let mut fleet = Self {
             directory,
             operator,
             agent,
+            root_words: String::new(),
             sequence: 0,
         };
-        let keys = fleet.path("keys");
-        fleet.operator(
-            [
-                "domain",
-                "init",
-                "demo",
-                "--demo",
-                "--no-passphrase",
-                "--keys",
-            ],
-            [&keys],
-        )?;
+        fleet.root_words = fleet.init_domain()?;
         for (role, grants) in GRANTS {
             fleet.operator(["role", "add", role], NOTHING)?;
             for grant in *grants {
@@ -116,26 +107,15 @@ impl Fleet {
         finished(&mut command).map(|_| ())
     }
 
-    /// The words of the domain's root, as the operator reads them out.
-    pub(super) fn root_words(&self) -> Result<String, String> {
-        let mut command = Command::new(&self.operator);
-        command
-            .arg("--registry")
-            .arg(self.path("registry"))
-            .args(["status", "--json"]);
-        let status: Value = serde_json::from_slice(&finished(&mut command)?.stdout)
-            .map_err(|why| why.to_string())?;
-        let words = status.get("root_words").and_then(Value::as_str);
-        words
-            .map(str::to_owned)
-            .ok_or_else(|| "the status shows no root_words".to_owned())
-    }
-
     /// Pins the root on a device, applies the bundle, and starts its agent.
-    pub(super) async fn start(&self, device: &str, words: &str) -> Result<Agent, String> {
+    pub(super) async fn start(&self, device: &str) -> Result<Agent, String> {
         let config = self.path(device).join("config.toml");
         let bundle = self.bundle();
-        let rest = [bundle.as_os_str(), OsStr::new("--root"), OsStr::new(words)];
+        let rest = [
+            bundle.as_os_str(),
+            OsStr::new("--root"),
+            OsStr::new(&self.root_words),
+        ];
         self.device(&config, ["trust", "apply"], rest)?;
         let mut command = Command::new(&self.agent);
         command.arg("--config").arg(&config).arg("run");
@@ -165,6 +145,28 @@ impl Fleet {
     /// Gives a running agent the newest bundle.
     pub(super) fn update(&self, agent: &Agent) -> Result<(), String> {
         self.device(&agent.config, ["trust", "apply"], [self.bundle()])
+    }
+
+    /// Makes keys and registry, and reads off the words of the root, as the operator would.
+    fn init_domain(&self) -> Result<String, String> {
+        let mut command = Command::new(&self.operator);
+        command.arg("--registry").arg(self.path("registry"));
+        command.args([
+            "domain",
+            "init",
+            "demo",
+            "--demo",
+            "--no-passphrase",
+            "--json",
+            "--keys",
+        ]);
+        command.arg(self.path("keys"));
+        let made = finished(&mut command)?.stdout;
+        let made: Value = serde_json::from_slice(&made).map_err(|why| why.to_string())?;
+        let words = made.get("root_words").and_then(Value::as_str);
+        words
+            .map(str::to_owned)
+            .ok_or_else(|| "domain init shows no root_words".to_owned())
     }
 
     fn device<const N: usize, A: AsRef<OsStr>>(

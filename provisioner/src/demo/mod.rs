@@ -17,7 +17,7 @@ use std::process::ExitCode;
 /// Arguments of `edgeseal demo`.
 #[derive(Args, Debug)]
 #[command(after_help = "Example:\n  edgeseal demo\n  edgeseal demo --broker mqtt://localhost:1883")]
-pub struct DemoArgs {
+pub(crate) struct DemoArgs {
     /// Use this MQTT 5 broker instead of the embedded one; a client plays the hostile part
     #[arg(long, value_name = "URL")]
     broker: Option<String>,
@@ -27,7 +27,7 @@ pub struct DemoArgs {
 }
 
 /// Runs the demo. Success only if every honest message was accepted and every hostile one refused by the expected code.
-pub fn run(args: &DemoArgs, json: bool) -> ExitCode {
+pub(crate) fn run(args: &DemoArgs, json: bool) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();

@@ -28,8 +28,7 @@ pub(super) async fn play(endpoint: Option<Endpoint>, report: &mut Report) -> Res
         "operator",
         &format!("signs and publishes the registry, sequence {sequence}"),
     );
-    let words = fleet.root_words()?;
-    let mut stage = Stage::open(endpoint, &fleet, &words).await?;
+    let mut stage = Stage::open(endpoint, &fleet).await?;
     report.note(
         "devices",
         "pin the root by its words, apply the file, start their agents",
@@ -66,7 +65,7 @@ enum Middle {
 }
 
 impl Stage {
-    async fn open(endpoint: Option<Endpoint>, fleet: &Fleet, words: &str) -> Result<Self, String> {
+    async fn open(endpoint: Option<Endpoint>, fleet: &Fleet) -> Result<Self, String> {
         let (broker, endpoint) = match endpoint {
             Some(endpoint) => {
                 let hostile =
@@ -88,16 +87,9 @@ impl Stage {
         let [sensor, pump, panel] = ["sensor", "pump", "panel"];
         Ok(Self {
             broker,
-            sensor: Device::start(sensor, &["site/sensor/cmd"], &endpoint, fleet, words).await?,
-            pump: Device::start(pump, &["site/#"], &endpoint, fleet, words).await?,
-            panel: Device::start(
-                panel,
-                &["site/+/state", "site/+/temp"],
-                &endpoint,
-                fleet,
-                words,
-            )
-            .await?,
+            sensor: Device::start(sensor, &["site/sensor/cmd"], &endpoint, fleet).await?,
+            pump: Device::start(pump, &["site/#"], &endpoint, fleet).await?,
+            panel: Device::start(panel, &["site/+/state", "site/+/temp"], &endpoint, fleet).await?,
         })
     }
 
@@ -381,9 +373,8 @@ impl Device {
         filters: &[&str],
         endpoint: &Endpoint,
         fleet: &Fleet,
-        words: &str,
     ) -> Result<Self, String> {
-        let agent = fleet.start(name, words).await?;
+        let agent = fleet.start(name).await?;
         let client_id = format!("edgeseal-demo-{name}");
         let program = Connection::open(endpoint, &client_id, filters).await;
         let program = program.map_err(|why| why.to_string())?;
