@@ -26,6 +26,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
+type Damage = fn(&Path);
+
 fn open(dir: &Path) -> (Store, OpenReport) {
     Store::open(dir).unwrap()
 }
@@ -397,7 +399,7 @@ fn a_broken_index_is_set_aside_and_rebuilt() {
     let (dir, store) = begun(&domain, &fleet, 4);
     drop(store);
     let index = dir.path().join("index");
-    let break_it: [(&str, fn(&Path)); 4] = [
+    let break_it: [(&str, Damage); 4] = [
         ("gone", |index| fs::remove_dir_all(index).unwrap()),
         ("garbage", |index| {
             fs::write(index.join("db"), [0x5a; 9000]).unwrap()

@@ -6,7 +6,7 @@ use crate::limits;
 use crate::time::UnixTime;
 use crate::token::Stream;
 
-/// One record as it is stored; all zero: a free slot.
+/// One record as it is stored. A free slot has one too: octets that nobody wrote are damage.
 pub type Record = [u8; limits::WINDOW_OCTETS];
 
 /// What a record says.
@@ -59,7 +59,7 @@ impl Content {
     pub(super) fn encode(&self) -> Record {
         let mut record = Writer::default();
         match self {
-            Self::Free => return [0; limits::WINDOW_OCTETS],
+            Self::Free => record.octet(FREE),
             Self::Past { since } => {
                 record.octet(PAST);
                 record.counter(since.map(UnixTime::seconds));
@@ -135,11 +135,9 @@ impl Content {
 
     /// Reads a record.
     pub(super) fn decode(record: &Record) -> Result<Self, Damaged> {
-        if record.iter().all(|octet| *octet == 0) {
-            return Ok(Self::Free);
-        }
         let mut reader = Reader::unsealed(record)?;
         Ok(match reader.octet()? {
+            FREE => Self::Free,
             PAST => Self::Past {
                 since: reader.counter()?.map(UnixTime::from_seconds),
             },
@@ -372,6 +370,7 @@ const KEY: u8 = 3;
 const SEEDS: u8 = 4;
 const WILLS: u8 = 5;
 const WINDOW: u8 = 6;
+const FREE: u8 = 7;
 
 #[cfg(test)]
 mod tests {
@@ -457,7 +456,8 @@ mod tests {
 
     #[test]
     fn a_record_with_any_bit_changed_is_damaged() {
-        for content in fullest().iter().skip(1) {
+        assert!(Content::decode(&[0; 512]).is_err());
+        for content in fullest() {
             let record = content.encode();
             for bit in 0..record.len() * 8 {
                 let mut changed = record;

@@ -79,12 +79,9 @@ impl ReplayMemory {
         outcome
     }
 
-    /// Every record in use, with the number of its slot, in ascending order.
-    pub fn records(&self) -> impl Iterator<Item = (u32, Record)> {
-        self.slots
-            .iter()
-            .filter(|(_, owner)| *owner != Owner::Free)
-            .map(|(slot, owner)| (slot, self.content(owner).encode()))
+    /// The records of all slots, in order.
+    pub fn records(&self) -> impl Iterator<Item = Record> {
+        self.slots.iter().map(|owner| self.content(owner).encode())
     }
 
     /// What [`ReplayMemory::records`] gave has been stored as a whole.

@@ -94,9 +94,9 @@ impl Slots {
             .map_or(Owner::Free, |(owner, _)| *owner)
     }
 
-    /// Every slot with its owner, in order.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, Owner)> {
-        (0..).zip(self.owners.iter().map(|(owner, _)| *owner))
+    /// The owners of all slots, in order.
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = Owner> {
+        self.owners.iter().map(|(owner, _)| *owner)
     }
 
     /// A slot that gets another owner is written after everything that changed before.

@@ -14,26 +14,28 @@ pub(super) fn write(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
     replace(path)
 }
 
-/// As [`write`], except that the name is durable only after [`sync_dir`] on the directory.
+/// As [`write`], except that a power cut may leave anything under that name until
+/// [`make_durable`].
 pub(super) fn place(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
-    prepare(path, octets)?;
+    write_temporary(path, octets, |_| Ok(()))?;
     rename(path)
 }
 
-/// The first half of [`write`]: the octets, durably, in a temporary file beside `path`. What cannot
-/// be written whole is removed, so that a full disk is not made fuller.
+/// Makes files of one directory durable that were placed there.
+pub(super) fn make_durable(
+    dir: &Path,
+    files: impl Iterator<Item = PathBuf>,
+) -> Result<(), StoreError> {
+    for path in files {
+        let synced = File::open(&path).and_then(|file| file.sync_all());
+        synced.map_err(|error| io_error("sync", &path, error))?;
+    }
+    sync_dir(dir)
+}
+
+/// The first half of [`write`]: the octets, durably, in a temporary file beside `path`.
 pub(super) fn prepare(path: &Path, octets: &[u8]) -> Result<(), StoreError> {
-    let temporary = temporary(path);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let written = options.open(&temporary).and_then(|mut file| {
-        file.write_all(octets)?;
-        file.sync_all()
-    });
-    written.map_err(|error| {
-        let _ = fs::remove_file(&temporary);
-        io_error("write", path, error)
-    })
+    write_temporary(path, octets, File::sync_all)
 }
 
 /// The second half of [`write`].
@@ -118,6 +120,25 @@ pub(super) fn io_error(action: &'static str, path: &Path, error: io::Error) -> S
         action,
         error,
     }
+}
+
+/// What cannot be written whole is removed, so that a full disk is not made fuller.
+fn write_temporary(
+    path: &Path,
+    octets: &[u8],
+    sync: impl FnOnce(&File) -> io::Result<()>,
+) -> Result<(), StoreError> {
+    let temporary = temporary(path);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let written = options.open(&temporary).and_then(|mut file| {
+        file.write_all(octets)?;
+        sync(&file)
+    });
+    written.map_err(|error| {
+        let _ = fs::remove_file(&temporary);
+        io_error("write", path, error)
+    })
 }
 
 fn rename(path: &Path) -> Result<(), StoreError> {

@@ -74,7 +74,8 @@ impl Store {
     /// Everything that needs room on the disk comes before the mark; behind it there is one rename.
     fn write(&self, held: &mut HeldState, update: &Update) -> Result<(), StoreError> {
         if let Some(manifest) = &update.new_manifest {
-            self.files.sync_shards(manifest.content())?;
+            let new = update.new_shards.iter().map(|(_, digest)| digest);
+            self.files.sync_shards(manifest.content(), new)?;
             self.files.prepare_manifest(manifest.octets())?;
         }
         let marked = self.files.write_roots(&update.new_roots).and_then(|()| {

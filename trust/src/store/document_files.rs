@@ -92,9 +92,9 @@ impl DocumentFiles {
         }
         self.make_dirs()?;
         for root in roots {
-            atomic_file::place(&self.root_path(root.content().version), root.octets())?;
+            atomic_file::write(&self.root_path(root.content().version), root.octets())?;
         }
-        atomic_file::sync_dir(&self.roots_dir())
+        Ok(())
     }
 
     /// Takes roots back that were written for an update that failed.
@@ -114,10 +114,16 @@ impl DocumentFiles {
         atomic_file::place(&shard_path(&self.shards_dir(), digest), octets)
     }
 
-    /// Makes the shards of `manifest` durable, all of which must be there.
-    pub(super) fn sync_shards(&self, manifest: &Manifest) -> Result<(), StoreError> {
+    /// Makes new shards of `manifest` durable; all that it names must be there. Together, after all of
+    /// them were written: then most of them cost the disk nothing any more.
+    pub(super) fn sync_shards<'a>(
+        &self,
+        manifest: &Manifest,
+        new: impl Iterator<Item = &'a Digest>,
+    ) -> Result<(), StoreError> {
         self.expect_shards(manifest)?;
-        atomic_file::sync_dir(&self.shards_dir())
+        let dir = self.shards_dir();
+        atomic_file::make_durable(&dir, new.map(|digest| shard_path(&dir, digest)))
     }
 
     /// Writes a manifest, durably, beside the one in force.

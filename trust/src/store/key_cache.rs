@@ -38,6 +38,17 @@ impl KeyCache {
         }
     }
 
+    /// Another bound. What is here is forgotten.
+    pub(super) fn set_capacity(&mut self, capacity: usize) {
+        self.invalidate();
+        self.capacity = capacity;
+    }
+
+    /// Number of keys.
+    pub(super) fn len(&self) -> usize {
+        self.slots.len()
+    }
+
     /// The key, if it is here; else the generation under which it is to be read and inserted.
     pub(super) fn lookup(&mut self, kid: KeyId) -> Result<Arc<PeerKey>, Generation> {
         let place = self.places.get(&kid).copied();
@@ -136,6 +147,18 @@ mod tests {
         }
         cache.lookup(key(100).key.id()).expect("the newest");
         cache.lookup(key(1).key.id()).unwrap_err();
+    }
+
+    #[test]
+    fn another_capacity_holds_at_once() {
+        let mut cache = KeyCache::new(4);
+        let generation = cache.lookup(key(1).key.id()).unwrap_err();
+        (1..=4).for_each(|seed| cache.insert(generation, key(seed)));
+        assert_eq!(cache.len(), 4);
+        cache.set_capacity(2);
+        let generation = cache.lookup(key(1).key.id()).unwrap_err();
+        (1..=4).for_each(|seed| cache.insert(generation, key(seed)));
+        assert_eq!(cache.len(), 2);
     }
 
     #[test]

@@ -13,6 +13,7 @@
 )]
 
 mod atomic_file;
+mod cached;
 mod commit;
 mod document_files;
 mod error;
