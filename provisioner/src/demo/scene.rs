@@ -225,7 +225,7 @@ impl Stage {
         report: &mut Report,
     ) -> Result<(), String> {
         report.heading("The operator acts");
-        fleet.operator(["device", "suspend", "sensor", "--yes"], [""; 0])?;
+        fleet.operator(["device", "suspend", "sensor"], [""; 0])?;
         let sequence = fleet.publish()?;
         fleet.update(&self.pump.agent)?;
         fleet.update(&self.panel.agent)?;
