@@ -1,8 +1,9 @@
 //! The command line.
 
 use crate::command::{self, Context, device, domain, group, inspect, publish, role, status};
-use crate::error::{CommandError, Result};
-use crate::render::{self, Report, Style};
+use crate::demo::{self, DemoArgs};
+use crate::error::CommandError;
+use crate::render::{self, Style};
 use clap::{Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -33,18 +34,16 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         registry: cli.registry,
         style,
     };
-    render::finish(style, dispatch(cli.verb, &context))
-}
-
-fn dispatch(verb: Verb, context: &Context) -> Result<Report> {
-    match verb {
-        Verb::Device(verb) => device::run(verb, context),
-        Verb::Domain(verb) => domain::run(verb, context),
-        Verb::Group(verb) => group::run(verb, context),
-        Verb::Inspect(args) => inspect::run(&args, context),
-        Verb::Publish(args) => publish::run(&args, context),
-        Verb::Role(verb) => role::run(verb, context),
-        Verb::Status => status::run(context),
+    let finish = |outcome| render::finish(style, outcome);
+    match cli.verb {
+        Verb::Demo(args) => demo::run(&args, cli.json),
+        Verb::Device(verb) => finish(device::run(verb, &context)),
+        Verb::Domain(verb) => finish(domain::run(verb, &context)),
+        Verb::Group(verb) => finish(group::run(verb, &context)),
+        Verb::Inspect(args) => finish(inspect::run(&args, &context)),
+        Verb::Publish(args) => finish(publish::run(&args, &context)),
+        Verb::Role(verb) => finish(role::run(verb, &context)),
+        Verb::Status => finish(status::run(&context)),
     }
 }
 
@@ -73,6 +72,8 @@ enum Verb {
     /// Add devices, approve, suspend, resume and revoke them
     #[command(subcommand)]
     Device(device::Verb),
+    /// Watch three devices prove to each other who sent what, through a broker that turns hostile
+    Demo(DemoArgs),
     /// Make a trust domain: its keys, its registry, its first root
     #[command(subcommand)]
     Domain(domain::Verb),

@@ -8,8 +8,10 @@ mod cli;
 mod clock;
 mod command;
 mod confirm;
+mod demo;
 mod error;
 mod keys;
+mod mqtt;
 mod registry;
 mod render;
 
