@@ -9,15 +9,19 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
+    dead_code,
     missing_docs,
     unreachable_pub
 )]
 
 mod support;
 
+use edgeseal_trust::registry::PeerKey;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
+use support::bundle;
 use support::corpus::{self, Vector};
+use support::domain::Domain;
 use support::judge::Judge;
 
 #[test]
@@ -34,6 +38,33 @@ fn the_files_are_what_the_corpus_says() {
             assert_eq!(stored.get(name), Some(vector), "{name}.json");
         }
         assert_eq!(stored.len(), wanted.len(), "files that no corpus names");
+    }
+}
+
+#[test]
+fn the_bundle_file_says_what_the_domain_is() {
+    let path = path("farm.bundle");
+    if std::env::var_os("EDGESEAL_WRITE_VECTORS").is_some() {
+        std::fs::write(&path, bundle::bundle()).unwrap();
+    }
+    let stored = std::fs::read(&path).unwrap();
+    assert_eq!(stored, bundle::bundle(), "farm.bundle");
+    let (read, made) = (bundle::read(&stored), Domain::new());
+    assert_eq!(read.view, made.view);
+    assert_eq!(read.keys.len(), made.keys.len());
+    for (kid, peer) in &made.keys {
+        let same = &read.keys[kid];
+        let essence = |peer: &PeerKey| {
+            let device = peer.device.clone();
+            (
+                peer.key.clone(),
+                peer.state,
+                peer.not_before,
+                peer.retired_at,
+                device,
+            )
+        };
+        assert_eq!(essence(same), essence(peer));
     }
 }
 

@@ -3,10 +3,20 @@
 // Programs are the edges: the clock, files, the network, the environment and processes are theirs.
 #![allow(clippy::disallowed_methods)]
 
+pub mod api;
+mod bench;
 pub mod board;
+pub mod cli;
+pub mod client;
 pub mod clock;
 pub mod config;
+pub mod daemon;
+pub mod engine;
 pub mod exit;
+pub mod identity;
 pub mod log;
 pub mod notify;
+pub mod offline;
+pub mod replay_file;
 pub mod state_dir;
+pub mod wire;

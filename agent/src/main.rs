@@ -1,2 +1,7 @@
-//! Agent binary.
-fn main() {}
+//! The agent's program; all of it is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    edgeseal_agent::cli::main()
+}

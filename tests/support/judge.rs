@@ -4,7 +4,7 @@ use super::domain::{Domain, NOW};
 use data_encoding::BASE64;
 use edgeseal_trust::clock::{ClockReading, Floor, Now};
 use edgeseal_trust::id::{Audience, DeviceId, GroupName};
-use edgeseal_trust::replay::{ConsumerId, ReplayMemory};
+use edgeseal_trust::replay::{Bounds, ConsumerId, Past, ReplayMemory};
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{
     AsPublished, Kind, LOGIN_TYP, Properties, ReceiveRule, Received, Receiver, Unsynchronized,
@@ -15,7 +15,7 @@ use serde_json::Value;
 /// The device `pump`, receiving.
 pub struct Judge {
     setting: Setting,
-    memory: ReplayMemory,
+    memory: Option<ReplayMemory>,
     rule: ReceiveRule,
 }
 
@@ -46,22 +46,35 @@ impl Judge {
         };
         Self {
             setting,
-            memory: memory(since),
+            memory: Some(memory(since)),
             rule: receive_rule(rule),
+        }
+    }
+
+    /// A judge that remembers nothing.
+    pub fn forgetful() -> Self {
+        Self {
+            memory: None,
+            ..Self::new(None, None)
         }
     }
 
     /// `verified`, or the code of the rejection or failure.
     pub fn judge(&mut self, line: &Value) -> &'static str {
+        let token = line["token"].as_str().unwrap();
+        self.judge_token(token.as_bytes(), line)
+    }
+
+    /// The same for another token than the line's, which need not be a text.
+    pub fn judge_token(&mut self, token: &[u8], line: &Value) -> &'static str {
         let kind = match line["kind"].as_str() {
             None | Some("message") => Kind::Message,
             Some("retained") => Kind::Retained,
             Some("will") => Kind::Will,
-            Some("login") => return self.setting.judge_login(line),
+            Some("login") => return self.setting.judge_login(token, line),
             Some(other) => panic!("no kind {other}"),
         };
-        let text = line["token"].as_str().unwrap();
-        let token = match Unverified::parse(text.as_bytes(), kind.typ()) {
+        let token = match Unverified::parse(token, kind.typ()) {
             Ok(token) => token,
             Err(rejection) => return rejection.code(),
         };
@@ -97,7 +110,7 @@ impl Judge {
             &received,
             &receiver,
             &now,
-            Some(&mut self.memory),
+            self.memory.as_mut(),
             &mut (),
         ) {
             Ok(Verdict::Verified(_)) => "verified",
@@ -109,9 +122,8 @@ impl Judge {
 
 impl Setting {
     /// A service that is addressed by the line's `audience`, and asks for no message.
-    fn judge_login(&self, line: &Value) -> &'static str {
-        let text = line["token"].as_str().unwrap();
-        let token = match Unverified::parse(text.as_bytes(), LOGIN_TYP) {
+    fn judge_login(&self, token: &[u8], line: &Value) -> &'static str {
+        let token = match Unverified::parse(token, LOGIN_TYP) {
             Ok(token) => token,
             Err(rejection) => return rejection.code(),
         };
@@ -171,7 +183,14 @@ fn user_properties(given: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
+/// A memory that knows all that was accepted before, or nothing from before `since`.
 fn memory(since: Option<u64>) -> ReplayMemory {
-    let _ = since;
-    ReplayMemory {}
+    let bounds = Bounds {
+        consumers: 64,
+        windows: 1_024,
+        statements: 1_024,
+    };
+    let start = UnixTime::from_seconds(since.unwrap_or_default());
+    let past = since.map_or(Past::Known, |_| Past::UnknownUntil(start));
+    ReplayMemory::new(bounds, past, start)
 }

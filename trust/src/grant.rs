@@ -131,6 +131,23 @@ pub fn judge<'a>(
     Err(nearest)
 }
 
+/// The longest lifetime, in seconds, with which one grant of `roles` allows `act`, whatever lifetime
+/// the act states; nothing where none allows it.
+pub fn longest_lifetime_seconds<'a>(
+    roles: impl IntoIterator<Item = &'a Role>,
+    act: &Act<'_>,
+) -> Option<u64> {
+    let act = Act {
+        lifetime_seconds: 0,
+        ..*act
+    };
+    let grants = roles.into_iter().flat_map(|role| &role.grants);
+    let allowing = grants.filter(|grant| grant.allows(&act).is_ok());
+    allowing
+        .filter_map(|grant| grant.lifetime_of(act.kind))
+        .max()
+}
+
 impl Grant {
     fn allows(&self, act: &Act<'_>) -> Result<(), NotGranted> {
         let matches = |filters: &[TopicFilter], topic| {

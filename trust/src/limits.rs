@@ -39,6 +39,15 @@ pub const LEEWAY_CEILING_SECONDS: u64 = 60;
 pub const WINDOW_COUNTERS: u64 = 512;
 /// Octets that one sender may cost in one consumer's replay memory.
 pub const WINDOW_OCTETS: usize = 512;
+/// Counters behind the newest among which a retained statement can still be told to be new, for
+/// its delivery as a live event.
+pub const LIVE_STATEMENT_COUNTERS: u64 = 256;
+/// Topics of one sender whose newest statement one consumer remembers.
+pub const STATEMENT_TOPICS: usize = 4096;
+/// Wills of one sender that one consumer remembers in one epoch.
+pub const WILLS: usize = 64;
+/// Accepted tokens whose content is remembered, to prove a clone.
+pub const RECENT_TOKENS: usize = 1024;
 
 /// Largest manifest, in octets.
 pub const MANIFEST_OCTETS: usize = 1 << 20;

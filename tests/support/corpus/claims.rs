@@ -203,6 +203,13 @@ fn texts(honest: &Forge) -> Vec<Named> {
             forge.claim(&format!("x{n}"), "0")
         })
     };
+    let objects = |depth: usize| {
+        format!(
+            "{}{{}}{}",
+            "{\"a\":".repeat(depth - 1),
+            "}".repeat(depth - 1)
+        )
+    };
     let inside: Vec<String> = (0..33).map(|n| format!("\"x{n}\":0")).collect();
     let inside = format!("{{{}}}", inside.join(","));
     let mut latin = good.clone().into_bytes();
@@ -307,6 +314,18 @@ fn texts(honest: &Forge) -> Vec<Named> {
             "claims-json",
             "an undefined claim nested 17 deep",
             nested("[", "]", 17),
+        ),
+        forged(
+            "claims-nested-17-objects",
+            "claims-json",
+            "objects nested 17 deep",
+            &honest.clone().claim("x", &objects(17)),
+        ),
+        forged(
+            "claims-nested-16-objects",
+            "verified",
+            "objects nested 16 deep",
+            &honest.clone().claim("x", &objects(16)),
         ),
         token(
             "claims-nested-16",

@@ -1,11 +1,33 @@
 //! Replay windows, the order of retained statements, wills, and the proof of a clone: pure state
 //! machines over what was accepted before.
+//!
+//! A window belongs to a consumer and a key. What changed is kept as fixed records in numbered
+//! slots, which the edge writes before it uses a verdict (see [`ReplayMemory::write_changes`]).
+
+mod consumer;
+mod memory;
+mod order;
+mod recent;
+mod record;
+mod restore;
+mod slots;
+mod sweep;
+mod wills;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use memory::{Bounds, CloneProof, Counts, Past, ReplayMemory};
+pub use record::Record;
+pub use restore::Restoration;
+pub use sweep::Sweep;
 
 use crate::clock::Now;
 use crate::id::DeviceId;
 use crate::key::KeyId;
 use crate::time::UnixTime;
-use crate::token::{Failure, Kind, Rejection, TokenId};
+use crate::token::{Kind, TokenId};
 use std::sync::Arc;
 
 /// Who consumes messages: a program that must not be handed the same message twice. It is
@@ -97,27 +119,5 @@ impl Delivery {
             Self::Retained => "retained",
             Self::Will => "will",
         }
-    }
-}
-
-/// The memory of one receiver.
-#[derive(Debug)]
-pub struct ReplayMemory {}
-
-impl ReplayMemory {
-    /// Judges a token, and remembers it if it is accepted.
-    ///
-    /// # Errors
-    /// A [`Failure`] when a bound is reached; nothing is forgotten to make room.
-    pub fn judge(
-        &mut self,
-        sighting: &Sighting<'_>,
-    ) -> Result<Result<Accepted, Rejection>, Failure> {
-        let _ = sighting;
-        Ok(Ok(Accepted {
-            gap: None,
-            delivery: Delivery::Live,
-            first_since_start: false,
-        }))
     }
 }

@@ -154,6 +154,11 @@ impl Minter {
         &self.key
     }
 
+    /// Gives the key back, for a minter with another name.
+    pub fn into_key(self) -> SigningKey {
+        self.key
+    }
+
     /// The device that signs.
     pub const fn device(&self) -> &DeviceId {
         &self.device

@@ -16,16 +16,18 @@ pub use mint::{Draft, LoginDraft, MintRefusal, Minter};
 pub use properties::{BoundHashes, Properties};
 pub use reject::{Failure, Part, Rejection};
 pub use verify::{
-    Addressed, AsPublished, Check, ReceiveRule, Received, Receiver, Trace, Unsynchronized, Verdict,
-    Verified, verify, verify_login,
+    Addressed, AsPublished, Check, Memory, ReceiveRule, Received, Receiver, Trace, Unsynchronized,
+    Verdict, Verified, verify, verify_login,
 };
 
 use crate::limits;
+use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// What a token that belongs to an MQTT message says of it. Which kind a topic takes is said by the
 /// receiver's rule; the RETAIN flag is never consulted for it.
-#[derive(Clone, Copy, Debug, Default, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, Hash, PartialEq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Kind {
     /// A message, read now.
     #[default]

@@ -1,6 +1,6 @@
 //! The checks by name, and who watches them.
 
-use crate::token::{Part, Rejection};
+use crate::token::{Failure, Part, Rejection};
 use std::fmt;
 
 /// The checks of a verification, in their order.
@@ -42,6 +42,67 @@ pub enum Check {
     Grant,
     /// Not accepted before; not superseded.
     Replay,
+}
+
+impl Check {
+    /// All checks, in their order.
+    pub const ALL: [Self; 18] = [
+        Self::Size,
+        Self::Shape,
+        Self::Header,
+        Self::Trust,
+        Self::Key,
+        Self::Signature,
+        Self::Claims,
+        Self::Domain,
+        Self::Device,
+        Self::KeyState,
+        Self::Subject,
+        Self::Audience,
+        Self::Time,
+        Self::Payload,
+        Self::Topic,
+        Self::Properties,
+        Self::Grant,
+        Self::Replay,
+    ];
+
+    /// The check as a word for machines.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Audience => "audience",
+            Self::Claims => "claims",
+            Self::Device => "device",
+            Self::Domain => "domain",
+            Self::Grant => "grant",
+            Self::Header => "header",
+            Self::Key => "key",
+            Self::KeyState => "key-state",
+            Self::Payload => "payload",
+            Self::Properties => "properties",
+            Self::Replay => "replay",
+            Self::Shape => "shape",
+            Self::Signature => "signature",
+            Self::Size => "size",
+            Self::Subject => "subject",
+            Self::Time => "time",
+            Self::Topic => "topic",
+            Self::Trust => "trust",
+        }
+    }
+}
+
+impl Failure {
+    /// The check that could not be made.
+    pub const fn check(&self) -> Check {
+        match self {
+            Self::ClockBehindFloor { .. } | Self::ClockUnsynchronized => Check::Time,
+            Self::ManifestTooOld { .. } => Check::Grant,
+            Self::MemoryFull(_) => Check::Replay,
+            Self::NoManifest | Self::NotEnrolled | Self::TrustStale { .. } => Check::Trust,
+            Self::Store(_) => Check::Key,
+        }
+    }
 }
 
 /// Watches a verification, check by check.

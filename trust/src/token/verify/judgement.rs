@@ -1,13 +1,14 @@
 //! The order of a verification, one line a check.
 
 use super::{
-    Addressed, AsPublished, Check, ReceiveRule, Received, Receiver, Refusal, Trace, Verified,
+    Addressed, AsPublished, Check, Memory, ReceiveRule, Received, Receiver, Refusal, Trace,
+    Verified,
 };
 use crate::clock::Now;
 use crate::grant::{self, Act};
 use crate::id::Audience;
 use crate::registry::PeerKey;
-use crate::replay::{Accepted, ReplayMemory, Sighting};
+use crate::replay::{Accepted, Sighting};
 use crate::token::claims::{MessageClaims, Profile};
 use crate::token::{BoundHashes, Claims, Kind, Rejection, Unverified};
 use crate::topic::Topic;
@@ -25,7 +26,7 @@ impl Judgement<'_> {
         &self,
         token: &Unverified<'_>,
         key: Option<&PeerKey>,
-        memory: Option<&mut ReplayMemory>,
+        memory: Memory<'_>,
         trace: &mut T,
     ) -> Result<Verified, Refusal> {
         let rule = self.received.rule;
@@ -249,7 +250,7 @@ impl Judgement<'_> {
         peer: &PeerKey,
         claims: &Claims<'_>,
         message: &MessageClaims<'_>,
-        memory: Option<&mut ReplayMemory>,
+        memory: Memory<'_>,
     ) -> Result<Accepted, Refusal> {
         let Received {
             payload,
@@ -258,9 +259,6 @@ impl Judgement<'_> {
             rule,
             ..
         } = *self.received;
-        let Some(memory) = memory else {
-            return Ok(Accepted::unremembered(rule.kind));
-        };
         let sighting = Sighting {
             consumer,
             kid: peer.key.id(),
@@ -279,6 +277,10 @@ impl Judgement<'_> {
             leeway_seconds: self.receiver.leeway(),
             now: *self.now,
         };
-        Ok(memory.judge(&sighting)??)
+        Ok(match memory {
+            Memory::Forget => Accepted::unremembered(rule.kind),
+            Memory::Foresee(memory) => memory.foresee(&sighting)??,
+            Memory::Remember(memory) => memory.judge(&sighting)??,
+        })
     }
 }

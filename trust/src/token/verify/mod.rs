@@ -170,18 +170,34 @@ pub enum Addressed {
     Observed,
 }
 
-/// Verifies a message. `key` is what the registry has under [`Unverified::kid`]; `memory` is left
-/// out only where a replay does no harm (tests, one-off checks).
+/// What a verification does with the memory of what was accepted before.
+#[derive(Debug)]
+pub enum Memory<'a> {
+    /// Asks it and changes nothing: to explain a verdict, never to act on one.
+    Foresee(&'a ReplayMemory),
+    /// Has none: where a replay does no harm (tests, one-off checks).
+    Forget,
+    /// Asks it and remembers what is accepted.
+    Remember(&'a mut ReplayMemory),
+}
+
+impl<'a> From<Option<&'a mut ReplayMemory>> for Memory<'a> {
+    fn from(memory: Option<&'a mut ReplayMemory>) -> Self {
+        memory.map_or(Self::Forget, Self::Remember)
+    }
+}
+
+/// Verifies a message. `key` is what the registry has under [`Unverified::kid`].
 ///
 /// # Errors
 /// [`Failure`] when this receiver is in no state to judge: the message may be accepted later.
-pub fn verify<T: Trace>(
+pub fn verify<'m, T: Trace>(
     token: &Unverified<'_>,
     key: Option<&PeerKey>,
     received: &Received<'_>,
     receiver: &Receiver<'_>,
     now: &Now,
-    memory: Option<&mut ReplayMemory>,
+    memory: impl Into<Memory<'m>>,
     trace: &mut T,
 ) -> Result<Verdict, Failure> {
     let judgement = Judgement {
@@ -189,7 +205,7 @@ pub fn verify<T: Trace>(
         receiver,
         now,
     };
-    match judgement.run(token, key, memory, trace) {
+    match judgement.run(token, key, memory.into(), trace) {
         Ok(verified) => Ok(Verdict::Verified(Box::new(verified))),
         Err(Refusal::Rejected(rejection)) => Ok(Verdict::Rejected(rejection)),
         Err(Refusal::Failed(failure)) => Err(failure),

@@ -1,0 +1,217 @@
+//! `init` and `identity`: this device's key.
+
+use super::context::Context;
+use super::output::{Complaint, print_json, print_line, write_out};
+use crate::board::Board;
+use crate::clock::{Clock, SystemClock};
+use crate::config::Config;
+use crate::exit::Exit;
+use crate::identity::{self, Identity, OldKey};
+use crate::state_dir::{StateDir, StateDirError, VolatileState};
+use clap::{Args, Subcommand};
+use edgeseal_trust::id::{DeviceId, TrustDomain};
+use edgeseal_trust::store::Store;
+use edgeseal_trust::time::UnixTime;
+use std::fs::{self, DirBuilder};
+use std::io::IsTerminal;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+pub(super) struct InitArgs {}
+
+#[derive(Args, Debug)]
+pub(super) struct IdentityArgs {
+    #[command(subcommand)]
+    verb: IdentityVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum IdentityVerb {
+    /// Show the key's name and the board that it is bound to
+    #[command(after_help = "Example:\n  edgeseal-agent identity show")]
+    Show,
+    /// Write the enrollment request that the operator approves
+    #[command(
+        after_help = "Example:\n  edgeseal-agent identity request --device pump-1 -o pump-1.request"
+    )]
+    Request(RequestArgs),
+    /// Replace the key by a new one; the device must then be enrolled again
+    #[command(after_help = "Example:\n  edgeseal-agent identity reset --yes")]
+    Reset(ResetArgs),
+}
+
+#[derive(Args, Debug)]
+struct RequestArgs {
+    /// The id that the device would like
+    #[arg(long, value_name = "ID", value_parser = device)]
+    device: Option<DeviceId>,
+    /// The trust domain that it wants to join
+    #[arg(long, value_name = "NAME", value_parser = domain)]
+    domain: Option<TrustDomain>,
+    /// Where to write the request [default: standard output]
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+}
+
+#[derive(Args, Debug)]
+struct ResetArgs {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+pub(super) fn init(context: &Context, _: &InitArgs) -> Result<Exit, Complaint> {
+    let config = context.config()?;
+    let path = &config.agent.state_directory;
+    make_directory(path)?;
+    let state = open(&config)?;
+    Store::prepare(path)?;
+    let identity = identity::init(&state, &board(), now())?;
+    show(context, &identity)?;
+    if !context.json() {
+        print_line("next: edgeseal-agent identity request -o FILE, and give FILE to the operator")?;
+    }
+    Ok(Exit::Ok)
+}
+
+pub(super) fn run(context: &Context, args: IdentityArgs) -> Result<Exit, Complaint> {
+    let config = context.config()?;
+    match args.verb {
+        IdentityVerb::Show => {
+            let identity = load(&config)?;
+            show(context, &identity)?;
+            Ok(match identity.binding() {
+                Ok(()) => Exit::Ok,
+                Err(_) => Exit::No,
+            })
+        }
+        IdentityVerb::Request(args) => request(context, &load(&config)?, args),
+        IdentityVerb::Reset(args) => reset(context, &config, &args),
+    }
+}
+
+fn request(context: &Context, identity: &Identity, args: RequestArgs) -> Result<Exit, Complaint> {
+    let request = identity
+        .request(args.domain, args.device, None) // without a time it is the same whenever it is asked for
+        .map_err(|why| Complaint::of(Exit::Configuration, why.code(), &why))?;
+    let mut line = request.octets.clone();
+    line.push(b'\n');
+    let words = request.words.to_string();
+    if context.json() {
+        if args.output.is_some() {
+            write_out(args.output.as_deref(), &line)?;
+        }
+        let text = String::from_utf8_lossy(&request.octets);
+        return print_json(&serde_json::json!({ "request": text, "words": words }))
+            .map(|()| Exit::Ok);
+    }
+    write_out(args.output.as_deref(), &line)?;
+    // Standard output may be the request itself.
+    eprint_line(&format!(
+        "words to compare with the operator's screen:\n  {words}"
+    ));
+    Ok(Exit::Ok)
+}
+
+fn reset(context: &Context, config: &Config, args: &ResetArgs) -> Result<Exit, Complaint> {
+    if !args.yes && !confirmed()? {
+        return Err(Complaint::new(
+            Exit::Usage,
+            "not-confirmed",
+            "nothing was changed: a new key means that this device must be enrolled again",
+            "add --yes",
+        ));
+    }
+    let state = open(config)?;
+    let (store, _) = Store::open(state.path())?;
+    let reset = identity::reset(&state, &store, &board(), now())?;
+    show(context, &reset.identity)?;
+    if context.json() {
+        return Ok(Exit::Ok);
+    }
+    match reset.old_key {
+        Some(OldKey::Shredded) => print_line(
+            "the old key was overwritten; flash may keep a copy all the same: have it revoked",
+        )?,
+        Some(OldKey::Removed) => {
+            print_line("the old key was removed, but could not be overwritten: have it revoked")?;
+        }
+        None => {}
+    }
+    print_line("next: edgeseal-agent identity request -o FILE, and give FILE to the operator")?;
+    Ok(Exit::Ok)
+}
+
+fn show(context: &Context, identity: &Identity) -> Result<(), Complaint> {
+    let shown = identity.show();
+    if context.json() {
+        return print_json(&shown);
+    }
+    print_line(&format!("key            {}", shown.kid))?;
+    print_line(&format!("created        {}", shown.created))?;
+    let serial = shown.board_serial.as_deref().unwrap_or("(none stated)");
+    print_line(&format!("board serial   {serial}"))?;
+    match identity.binding() {
+        Ok(()) => print_line("board          this one"),
+        Err(mismatch) => print_line(&format!(
+            "board          another one: {mismatch}\n               edgeseal-agent identity reset makes a key for this board"
+        )),
+    }
+}
+
+fn load(config: &Config) -> Result<Identity, Complaint> {
+    Ok(identity::load(&config.agent.state_directory, &board())?)
+}
+
+/// Keys outlive power cuts or are not made, unless the configuration says that this is a test.
+pub(super) fn open(config: &Config) -> Result<StateDir, StateDirError> {
+    let volatile = if config.agent.dangerous_volatile_state {
+        VolatileState::DangerousAccept
+    } else {
+        VolatileState::Refuse
+    };
+    StateDir::open(&config.agent.state_directory, volatile)
+}
+
+/// The one directory that the agent may make for itself, closed to everybody else.
+fn make_directory(path: &Path) -> Result<(), Complaint> {
+    if fs::symlink_metadata(path).is_ok() {
+        return Ok(());
+    }
+    let made = DirBuilder::new().mode(0o700).recursive(true).create(path);
+    made.map_err(|error| Complaint::io(&format!("cannot create {}", path.display()), &error))
+}
+
+fn confirmed() -> Result<bool, Complaint> {
+    if !std::io::stdin().is_terminal() {
+        return Ok(false);
+    }
+    eprint_line("replace this device's key? It must then be enrolled again. Type yes:");
+    let mut answer = String::new();
+    std::io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Complaint::io("cannot read the answer", &error))?;
+    Ok(answer.trim() == "yes")
+}
+
+fn eprint_line(line: &str) {
+    use std::io::Write;
+    writeln!(std::io::stderr(), "{line}").ok();
+}
+
+fn board() -> Board {
+    Board::read(Path::new("/"))
+}
+
+fn now() -> UnixTime {
+    UnixTime::from_seconds(SystemClock::start().read().unix_seconds)
+}
+
+fn device(text: &str) -> Result<DeviceId, String> {
+    DeviceId::parse(text).map_err(|why| why.to_string())
+}
+
+fn domain(text: &str) -> Result<TrustDomain, String> {
+    TrustDomain::parse(text).map_err(|why| why.to_string())
+}

@@ -1,0 +1,174 @@
+//! The verbs of `edgeseal-agent`. Those about messages ask the running agent; those about this
+//! device's own files take the lock of its state directory themselves.
+
+mod config;
+mod context;
+mod identity;
+mod input;
+mod message;
+mod offline;
+mod output;
+mod show;
+mod sign;
+mod trust;
+mod verify;
+
+use crate::exit::Exit;
+use crate::{bench, daemon};
+use clap::{Args, Parser, Subcommand};
+use context::Context;
+pub(crate) use output::{Complaint, print_json, print_line};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Parses the command line of this process and does what it says.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print().ok();
+            return if error.use_stderr() {
+                Exit::Usage
+            } else {
+                Exit::Ok
+            }
+            .into();
+        }
+    };
+    let json = cli.global.json;
+    match run(cli) {
+        Ok(exit) => exit,
+        Err(complaint) => complaint.tell(json),
+    }
+    .into()
+}
+
+fn run(cli: Cli) -> Result<Exit, Complaint> {
+    let context = Context::new(cli.global);
+    match cli.verb {
+        Verb::Init(args) => identity::init(&context, &args),
+        Verb::Identity(args) => identity::run(&context, args),
+        Verb::Run => daemon::run(context.location())
+            .map(|()| Exit::Ok)
+            .map_err(Complaint::from),
+        Verb::Trust(args) => trust::run(&context, args),
+        Verb::Sign(args) => sign::sign(&context, &args),
+        Verb::Verify(args) => verify::verify(&context, &args),
+        Verb::Explain(args) => verify::explain(&context, &args),
+        Verb::Login(args) => sign::login(&context, &args),
+        Verb::Peers(args) => show::peers(&context, &args),
+        Verb::Status => show::status(&context),
+        Verb::Config(args) => config::run(&context, args),
+        Verb::Bench(args) => bench::run(&args, context.json()),
+    }
+}
+
+/// Proves to the devices of a trust domain who sent an MQTT message.
+#[derive(Debug, Parser)]
+#[command(name = "edgeseal-agent", version, propagate_version = true, after_help = EXITS)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Args, Clone, Debug)]
+struct Global {
+    /// Configuration file [default: /etc/edgeseal/config.toml, or EDGESEAL_CONFIG]
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Socket of the running agent [default: as the configuration says]
+    #[arg(long, global = true, value_name = "PATH")]
+    socket: Option<PathBuf>,
+    /// Answer in JSON, refusals included
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Make this device's identity key, once
+    #[command(
+        after_help = "Example:\n  edgeseal-agent init\n  edgeseal-agent identity request -o pump-1.request"
+    )]
+    Init(identity::InitArgs),
+    /// Show or replace this device's identity
+    #[command(after_help = "Example:\n  edgeseal-agent identity show")]
+    Identity(identity::IdentityArgs),
+    /// Run the agent in the foreground
+    #[command(
+        after_help = "Example:\n  edgeseal-agent run --config /etc/edgeseal/config.toml\n\nSignals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again."
+    )]
+    Run,
+    /// Apply or show trust data
+    #[command(after_help = "Example:\n  edgeseal-agent trust apply farm.bundle")]
+    Trust(trust::TrustArgs),
+    /// Sign a message
+    #[command(
+        after_help = "Example:\n  edgeseal-agent sign --topic site/pump-1/temp --payload 21.5\n  edgeseal-agent sign --topic site/pump-1/temp --envelope reading.json | mosquitto_pub -t site/pump-1/temp -s"
+    )]
+    Sign(sign::SignArgs),
+    /// Judge a message: exit status 0 if it is verified, 1 if it is rejected
+    #[command(
+        after_help = "Example:\n  edgeseal-agent verify --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5\n  mosquitto_sub -t site/pump-1/temp -C 1 -N | edgeseal-agent verify --topic site/pump-1/temp --envelope\n\nWithout an agent:\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --topic T --token TOKEN --payload P\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --batch < messages.jsonl"
+    )]
+    Verify(verify::VerifyArgs),
+    /// Judge a message and show every check in order
+    #[command(
+        after_help = "Example:\n  edgeseal-agent explain --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5"
+    )]
+    Explain(verify::VerifyArgs),
+    /// Make a token to log in at a broker or service
+    #[command(
+        after_help = "Example:\n  mosquitto_sub -u pump-1 -P \"$(edgeseal-agent login login:mqtts://broker)\" -t '#'"
+    )]
+    Login(sign::LoginArgs),
+    /// List the devices of the trust domain
+    #[command(after_help = "Example:\n  edgeseal-agent peers --json | jq -r '.peers[].device'")]
+    Peers(show::PeersArgs),
+    /// Show what the running agent says of itself
+    #[command(after_help = "Example:\n  edgeseal-agent status")]
+    Status,
+    /// Check or show the configuration
+    #[command(
+        after_help = "Example:\n  edgeseal-agent config check && systemctl reload edgeseal-agent"
+    )]
+    Config(config::ConfigArgs),
+    /// Measure signing and verifying on this machine
+    #[command(after_help = "Example:\n  edgeseal-agent bench --rounds 50")]
+    Bench(bench::BenchArgs),
+}
+
+const EXITS: &str = "\
+Exit status: 0 done, or the answer is yes; 1 the answer is no; 2 usage;
+69 the agent does not run; 75 not now, try again; 77 not permitted; 78 configuration.";
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_verb_has_an_example() {
+        let mut command = Cli::command();
+        command.build();
+        command.clone().debug_assert();
+        let leaves = |command: &clap::Command| {
+            let verbs: Vec<clap::Command> = command
+                .get_subcommands()
+                .flat_map(|verb| std::iter::once(verb).chain(verb.get_subcommands()))
+                .cloned()
+                .collect();
+            verbs
+        };
+        for mut verb in leaves(&command) {
+            if verb.get_name() == "help" {
+                continue;
+            }
+            let help = verb.render_long_help().to_string();
+            assert!(help.contains("Example:"), "{}\n{help}", verb.get_name());
+            assert!(help.contains("--json"), "{}", verb.get_name());
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! `status`, `peers` and `trust show`: what the running agent knows.
+
+use super::context::Context;
+use super::output::{Complaint, print_json, print_line};
+use crate::api::PeersBody;
+use crate::daemon::AgentStatus;
+use crate::exit::Exit;
+use crate::wire::ErrorBody;
+use clap::Args;
+
+#[derive(Args, Debug)]
+pub(super) struct PeersArgs {
+    /// Begin behind this device
+    #[arg(long, value_name = "ID")]
+    after: Option<String>,
+    /// Show at most so many
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    limit: u32,
+}
+
+pub(super) fn status(context: &Context) -> Result<Exit, Complaint> {
+    let status: AgentStatus = context.ask(async |client| client.get("/v1/status").await)?;
+    let healthy = status.engine.verifying.is_none() && status.engine.signing.is_none();
+    if context.json() {
+        print_json(&status)?;
+    } else {
+        for line in lines(&status) {
+            print_line(&line)?;
+        }
+    }
+    Ok(if healthy { Exit::Ok } else { Exit::No })
+}
+
+pub(super) fn trust(context: &Context) -> Result<Exit, Complaint> {
+    let status: AgentStatus = context.ask(async |client| client.get("/v1/status").await)?;
+    if context.json() {
+        print_json(&status.engine.trust)?;
+    } else {
+        for line in trust_lines(&status) {
+            print_line(&line)?;
+        }
+    }
+    Ok(match status.engine.trust {
+        Some(_) => Exit::Ok,
+        None => Exit::No,
+    })
+}
+
+pub(super) fn peers(context: &Context, args: &PeersArgs) -> Result<Exit, Complaint> {
+    let after = args.after.as_ref();
+    let after = after.map_or_else(String::new, |id| format!("after={id}&"));
+    let path = format!("/v1/peers?{after}limit={}", args.limit);
+    let page: PeersBody = context.ask(async |client| client.get(&path).await)?;
+    if context.json() {
+        print_json(&page)?;
+        return Ok(Exit::Ok);
+    }
+    for peer in &page.peers {
+        let names = |names: Vec<&str>| names.join(",");
+        print_line(&format!(
+            "{:<24} {:<10} roles {} groups {}",
+            peer.device,
+            word(&peer.state),
+            names(peer.roles.iter().map(|role| role.as_str()).collect()),
+            names(peer.groups.iter().map(|group| group.as_str()).collect()),
+        ))?;
+        for key in &peer.keys {
+            print_line(&format!("  {} {}", key.kid, word(&key.state)))?;
+        }
+    }
+    if let Some(next) = &page.next {
+        print_line(&format!("more: edgeseal-agent peers --after {next}"))?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn lines(status: &AgentStatus) -> Vec<String> {
+    let engine = &status.engine;
+    let or_none = |text: Option<String>| text.unwrap_or_else(|| "(none)".to_owned());
+    let mut lines = vec![
+        format!("version        {}", status.version),
+        format!("up             {} s", status.uptime_seconds),
+        format!(
+            "device         {}",
+            or_none(engine.device.as_ref().map(ToString::to_string))
+        ),
+        format!(
+            "key            {}",
+            or_none(engine.kid.as_ref().map(ToString::to_string))
+        ),
+        format!(
+            "epoch          {}",
+            or_none(engine.epoch.map(|epoch| epoch.to_string()))
+        ),
+        format!("signing        {}", able(engine.signing.as_ref())),
+        format!("verifying      {}", able(engine.verifying.as_ref())),
+        format!(
+            "clock          {} ({}), floor {}",
+            engine.time, engine.clock, status.floor
+        ),
+    ];
+    lines.extend(trust_lines(status));
+    let counts = &engine.counts;
+    lines.push(format!("signed         {}", counts.signed));
+    lines.push(format!("verified       {}", counts.verified));
+    for (what, table) in [
+        ("rejected", &counts.rejected),
+        ("refused", &counts.refused),
+        ("failed", &counts.failed),
+    ] {
+        for (code, count) in table {
+            lines.push(format!("{what:<14} {count} {code}"));
+        }
+    }
+    lines
+}
+
+fn trust_lines(status: &AgentStatus) -> Vec<String> {
+    let Some(trust) = &status.engine.trust else {
+        return vec![
+            "trust          no manifest in force: edgeseal-agent trust apply FILE".to_owned(),
+        ];
+    };
+    let expired = trust
+        .expired_seconds
+        .map_or_else(String::new, |seconds| format!(", expired {seconds} s ago"));
+    vec![
+        format!("domain         {}", trust.domain),
+        format!(
+            "root           version {}, expires {}",
+            trust.root_version, trust.root_exp
+        ),
+        format!(
+            "manifest       sequence {}, issued {}, expires {}, {}{expired}",
+            trust.sequence, trust.iat, trust.exp, trust.staleness
+        ),
+    ]
+}
+
+fn able(why_not: Option<&ErrorBody>) -> String {
+    match why_not {
+        None => "yes".to_owned(),
+        Some(body) => {
+            let hint = body.hint.as_deref();
+            let hint = hint.map_or_else(String::new, |hint| format!("\n               {hint}"));
+            format!("no: {} [{}]{hint}", body.reason, body.code)
+        }
+    }
+}
+
+/// The word that JSON has for a state.
+fn word<T: serde::Serialize>(state: &T) -> String {
+    match serde_json::to_value(state) {
+        Ok(serde_json::Value::String(word)) => word,
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,166 @@
+//! `trust apply` and `trust show`: what this device believes.
+
+use super::context::Context;
+use super::identity;
+use super::output::{Complaint, print_json, print_line};
+use super::show;
+use crate::board::Board;
+use crate::daemon::{apply_bundle, update_body};
+use crate::exit::Exit;
+use crate::state_dir::StateDirError;
+use crate::wire::{UpdateBody, UpdateOutcome};
+use clap::{Args, Subcommand};
+use edgeseal_trust::document::BundleReader;
+use edgeseal_trust::store::{Store, StoreError};
+use edgeseal_trust::words::Words;
+use std::fs::File;
+use std::io::{self, BufReader, Seek};
+use std::path::{Path, PathBuf};
+
+#[derive(Args, Debug)]
+pub(super) struct TrustArgs {
+    #[command(subcommand)]
+    verb: TrustVerb,
+}
+
+#[derive(Debug, Subcommand)]
+enum TrustVerb {
+    /// Apply a bundle file, as a whole or not at all
+    #[command(
+        after_help = "Example:\n  edgeseal-agent trust apply farm.bundle --root \"eight words of the root\"\n  edgeseal-agent trust apply farm.bundle\n\nThe words are needed once: compare them with those that `edgeseal domain init` showed."
+    )]
+    Apply(ApplyArgs),
+    /// Show the trust data in force
+    #[command(after_help = "Example:\n  edgeseal-agent trust show")]
+    Show,
+}
+
+#[derive(Args, Debug)]
+struct ApplyArgs {
+    /// The bundle file; - for standard input
+    file: PathBuf,
+    /// The eight words of the first root
+    #[arg(long, value_name = "WORDS")]
+    root: Option<String>,
+}
+
+pub(super) fn run(context: &Context, args: TrustArgs) -> Result<Exit, Complaint> {
+    match args.verb {
+        TrustVerb::Apply(args) => apply(context, &args),
+        TrustVerb::Show => show::trust(context),
+    }
+}
+
+/// By the agent if one runs, else under the lock of the state directory.
+fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, Complaint> {
+    let pin = args.root.as_deref().map(words).transpose()?;
+    let bundle = open(&args.file)?;
+    let config = context.config()?;
+    let applied = match identity::open(&config) {
+        Ok(state) => {
+            let (store, _) = Store::open(state.path())?;
+            let applied = apply_bundle(&store, bundle, pin.as_ref())?;
+            update_body(&applied, own_name(&store))
+        }
+        Err(StateDirError::Locked { .. }) => {
+            if let Some(pin) = &pin {
+                pin_first_root(&config.agent.state_directory, &bundle, pin)?;
+            }
+            context.ask(async |client| client.post_file("/v1/trust", bundle).await)?
+        }
+        Err(refusal) => return Err(refusal.into()),
+    };
+    tell(context, &applied)?;
+    Ok(match applied.no_manifest {
+        None => Exit::Ok,
+        Some(_) => Exit::No,
+    })
+}
+
+/// Only a person introduces a root, never a request: so the file is written here, beside the agent,
+/// which finds it.
+fn pin_first_root(directory: &Path, bundle: &File, pin: &Words) -> Result<(), Complaint> {
+    let unreadable = |error: &io::Error| Complaint::io("cannot read the bundle", error);
+    let mut source = bundle;
+    let reader = BundleReader::open(BufReader::new(bundle))
+        .map_err(|why| Complaint::of(Exit::No, "bundle", &why))?;
+    let root = reader
+        .roots()
+        .find(|root| Words::of_root(root) == *pin)
+        .ok_or_else(|| {
+            Complaint::new(
+                Exit::No,
+                "root-words",
+                "no root in this file has these words",
+                "compare them again with those that `edgeseal domain init` showed; if they are right, the file is not",
+            )
+        })?;
+    match Store::pin_first_root(directory, root) {
+        Ok(()) | Err(StoreError::RootPinned { .. }) => {}
+        Err(error) => return Err(error.into()),
+    }
+    source.rewind().map_err(|error| unreadable(&error))
+}
+
+fn tell(context: &Context, applied: &UpdateBody) -> Result<(), Complaint> {
+    if context.json() {
+        return print_json(applied);
+    }
+    let outcome = match applied.outcome {
+        UpdateOutcome::AlreadyCurrent => "already current",
+        UpdateOutcome::Applied => "applied",
+    };
+    let sequence = applied
+        .sequence
+        .map_or_else(|| "no manifest".to_owned(), |it| format!("sequence {it}"));
+    print_line(&format!(
+        "{outcome}: root version {}, {sequence}, {} shards changed",
+        applied.root_version, applied.changed_shards
+    ))?;
+    if let Some(why) = &applied.no_manifest {
+        print_line(&format!("no manifest is in force: {why}"))?;
+    }
+    match &applied.device {
+        Some(device) => print_line(&format!("this device is {device}")),
+        None => print_line(
+            "this device is not in it yet: give `edgeseal-agent identity request` to the operator",
+        ),
+    }
+}
+
+fn own_name(store: &Store) -> Option<edgeseal_trust::id::DeviceId> {
+    let board = Board::read(Path::new("/"));
+    let identity = crate::identity::load(store.dir(), &board).ok()?;
+    let key = store.key(identity.key().public().id()).ok()??;
+    Some(key.device.id.clone())
+}
+
+/// A pipe is read into a file first: a bundle may have to be read twice.
+fn open(path: &Path) -> Result<File, Complaint> {
+    let named =
+        |error: io::Error| Complaint::io(&format!("cannot read {}", path.display()), &error);
+    let mut source: Box<dyn io::Read> = if path.as_os_str() == "-" {
+        Box::new(io::stdin().lock())
+    } else {
+        let file = File::open(path).map_err(named)?;
+        if file.metadata().map_err(named)?.is_file() {
+            return Ok(file);
+        }
+        Box::new(file)
+    };
+    let mut copy = tempfile::tempfile().map_err(named)?;
+    io::copy(&mut source, &mut copy).map_err(named)?;
+    copy.rewind().map_err(named)?;
+    Ok(copy)
+}
+
+pub(super) fn words(text: &str) -> Result<Words, Complaint> {
+    Words::parse(text).map_err(|why| {
+        Complaint::new(
+            Exit::Usage,
+            why.code(),
+            format!("--root: {why}"),
+            "type the eight words in quotes, as `edgeseal domain init` showed them",
+        )
+    })
+}

@@ -1,0 +1,417 @@
+//! The running agent: engine, store and clock behind one face, for the API and for the daemon's own
+//! tasks.
+
+use super::remember::Keeper;
+use super::status::AgentStatus;
+use super::update;
+use crate::api::{Gauges, TrustGauges};
+use crate::clock::{Clock, SystemClock};
+use crate::engine::{
+    Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own, Settings,
+    Step,
+};
+use crate::notify;
+use crate::wire::{
+    Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, UpdateBody,
+    VerdictBody, VerifyRequest,
+};
+use edgeseal_trust::clock::{ClockReading, ClockState, Now};
+use edgeseal_trust::id::DeviceId;
+use edgeseal_trust::key::KeyId;
+use edgeseal_trust::replay::ConsumerId;
+use edgeseal_trust::store::{PeerPage, Store, StoreError};
+use edgeseal_trust::time::UnixTime;
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+use tracing::{info, warn};
+
+/// What signs, judges and knows, shared by all tasks. What may block is done on a blocking thread.
+pub struct Agent {
+    engine: Mutex<Working>,
+    store: Arc<Store>,
+    clock: SystemClock,
+    device: RwLock<Option<DeviceId>>,
+}
+
+/// What one judgement works with.
+struct Working {
+    engine: Engine,
+    keeper: Keeper,
+    /// The clock was seen synchronized: since then it is known when this process started.
+    start_known: bool,
+}
+
+impl Agent {
+    /// An agent whose engine knows no trust data yet: see [`Agent::take_over`].
+    pub fn new(engine: Engine, store: Store, clock: SystemClock) -> Self {
+        Self::with_keeper(engine, Keeper::default(), store, clock)
+    }
+
+    /// The same, with the file of the engine's replay memory.
+    pub(super) fn with_keeper(
+        engine: Engine,
+        keeper: Keeper,
+        store: Store,
+        clock: SystemClock,
+    ) -> Self {
+        Self {
+            engine: Mutex::new(Working {
+                engine,
+                keeper,
+                start_known: false,
+            }),
+            store: Arc::new(store),
+            clock,
+            device: RwLock::default(),
+        }
+    }
+
+    /// Signs a message, retained statement or will.
+    ///
+    /// # Errors
+    /// [`NotSigned`].
+    pub fn sign(&self, request: &SignRequest) -> Result<Signed, NotSigned> {
+        self.with(|engine, now| engine.sign(request, now))
+    }
+
+    /// Signs a login token.
+    ///
+    /// # Errors
+    /// [`NotSigned`].
+    pub fn login(&self, request: &LoginRequest) -> Result<Signed, NotSigned> {
+        self.with(|engine, now| engine.login(request, now))
+    }
+
+    /// Judges a message. What it changed in the replay memory is stored when this returns.
+    pub async fn verify(
+        &self,
+        request: &VerifyRequest,
+        consumer: &ConsumerId,
+    ) -> Answer<VerdictBody> {
+        let outcome = self.with_keys(|working, now, loaded| {
+            match working.engine.verify(request, consumer, now, loaded) {
+                Step::Done(outcome) => {
+                    let stored = working.keeper.store(&mut working.engine);
+                    Step::Done(stored.and(outcome))
+                }
+                Step::NeedsKey(ticket) => Step::NeedsKey(ticket),
+            }
+        });
+        (&outcome.await).into()
+    }
+
+    /// Judges a message and tells of every check; nothing is remembered.
+    pub async fn explain(&self, request: &VerifyRequest, consumer: &ConsumerId) -> Explanation {
+        self.with_keys(|working, now, loaded| {
+            working.engine.explain(request, consumer, now, loaded)
+        })
+        .await
+    }
+
+    /// A page of the registry.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub async fn peers(
+        &self,
+        after: Option<DeviceId>,
+        limit: usize,
+    ) -> Result<PeerPage, ErrorBody> {
+        self.off_the_executor(move |store| store.peers(after.as_ref(), limit))
+            .await
+            .map_err(|error| store_failed(&error))
+    }
+
+    /// A file without a name, for what is too large for memory.
+    ///
+    /// # Errors
+    /// The state directory cannot be written.
+    pub fn scratch_file(&self) -> Result<File, ErrorBody> {
+        update::scratch_file(self.store.dir()).map_err(|error| {
+            let body = ErrorBody::new(ErrorClass::Failure, "spool", error.to_string());
+            body.with_hint("make room in the state directory, then send it again")
+        })
+    }
+
+    /// Applies a bundle file as a whole, or not at all, and judges by it from then on.
+    ///
+    /// While it is committed, a key may be newer than the manifest that judges by it, never older.
+    ///
+    /// # Errors
+    /// The bundle is refused, or the store failed; what was in force stays in force.
+    pub async fn apply(&self, bundle: File) -> Result<UpdateBody, ErrorBody> {
+        let store = Arc::clone(&self.store);
+        let kid = self.working().engine.kid();
+        let applying = tokio::task::spawn_blocking(move || {
+            let applied = update::apply(&store, bundle, None);
+            (applied, read_in_force(&store, kid))
+        });
+        let (applied, in_force) = applying.await.map_err(|error| {
+            let body = ErrorBody::new(ErrorClass::Failure, "update", error.to_string());
+            body.with_hint("see the agent's log")
+        })?;
+        // Whatever became of the bundle: what the store has in force is what counts.
+        self.put_in_force(in_force.map_err(|error| store_failed(&error))?);
+        let applied = applied?;
+        info!(
+            outcome = ?applied.outcome,
+            root_version = applied.root_version,
+            sequence = applied.mark.map(|mark| mark.sequence),
+            changed_shards = applied.changed_shards,
+            "trust bundle: {}",
+            self.summary()
+        );
+        notify::status(&self.summary());
+        Ok(update::body(&applied, self.device()))
+    }
+
+    /// What this agent says of itself.
+    pub fn status(&self) -> AgentStatus {
+        let (engine, floor) = self.with(|engine, now| (engine.status(now), now.floor));
+        AgentStatus {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            uptime_seconds: self.since_start().as_secs(),
+            floor,
+            noted_time: self.store.noted_time(),
+            enrolled: engine.device.is_some(),
+            engine,
+        }
+    }
+
+    /// Why this agent cannot do its work; nothing where it can. One that is not enrolled yet
+    /// cannot.
+    pub fn health(&self) -> Option<ErrorBody> {
+        let status = self.with(|engine, now| engine.status(now));
+        status.verifying.or(status.signing)
+    }
+
+    /// What metrics tell.
+    pub fn measure(&self) -> (Counts, Gauges) {
+        let count = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+        let (counts, status, replay) = self.with(|engine, now| {
+            let replay = engine.memory().map(|memory| memory.counts());
+            let replay = replay.unwrap_or_default();
+            (engine.counts().clone(), engine.status(now), replay)
+        });
+        let trust = status.trust.as_ref().map(|trust| TrustGauges {
+            sequence: trust.sequence,
+            root_version: trust.root_version,
+            age_seconds: status.time.since(trust.iat),
+            expires_at: trust.exp.min(trust.root_exp).seconds(),
+            keys: self.store.key_count(),
+        });
+        let gauges = Gauges {
+            replay_windows: count(replay.windows),
+            replay_consumers: count(replay.consumers),
+            cached_keys: count(self.store.cached_key_count()),
+            trust,
+            clock: status.clock.clone(),
+            epoch: status.epoch.unwrap_or_default(),
+            enrolled: status.device.is_some(),
+            uptime_seconds: self.since_start().as_secs(),
+        };
+        (counts, gauges)
+    }
+
+    /// This device's name in the registry.
+    pub fn device(&self) -> Option<DeviceId> {
+        let device = self.device.read().unwrap_or_else(PoisonError::into_inner);
+        device.clone()
+    }
+
+    /// Time since the start, by a clock that never runs back.
+    pub fn since_start(&self) -> Duration {
+        self.clock.read().since_start
+    }
+
+    /// Other settings, from the next request on.
+    pub(super) fn set_settings(&self, settings: Settings) {
+        self.working().engine.set_settings(settings);
+    }
+
+    /// One line for `systemctl status`.
+    pub(super) fn summary(&self) -> String {
+        let status = self.with(|engine, now| engine.status(now));
+        let who = match (&status.signing, &status.device) {
+            (None, Some(device)) => format!("signing as {device}"),
+            (Some(why), _) => format!("not signing: {}", why.reason),
+            (None, None) => "not signing".to_owned(),
+        };
+        match &status.trust {
+            Some(trust) => format!(
+                "{who}; domain {}, sequence {}",
+                trust.domain, trust.sequence
+            ),
+            None => format!("{who}; no trust data"),
+        }
+    }
+
+    /// Notes the time if the clock is synchronized; the store writes it hourly at most.
+    pub(super) async fn note_time(&self) -> Result<(), StoreError> {
+        let reading = self.reading();
+        if !reading.synchronized {
+            return Ok(());
+        }
+        if self.working().engine.floor().contradicted_by(reading) {
+            warn!(
+                time = reading.time.seconds(),
+                "the clock is synchronized and behind the time noted last: the clock is believed"
+            );
+        }
+        self.off_the_executor(move |store| store.note_time(reading.time))
+            .await?;
+        self.working()
+            .engine
+            .set_noted_time(Some(self.store.noted_time()));
+        Ok(())
+    }
+
+    /// Asks the store for next to nothing.
+    pub(super) async fn touch_store(&self) -> Result<u64, StoreError> {
+        self.off_the_executor(|store| Ok(store.key_count())).await
+    }
+
+    /// Forgets replays that cannot happen any more. The registry is asked for every key in memory,
+    /// so this is done on a blocking thread, and seldom.
+    pub(super) fn tidy(&self) {
+        let Working { engine, keeper, .. } = &mut *self.working();
+        let now = engine.now(self.reading());
+        if now.clock == ClockState::BehindFloor {
+            return;
+        }
+        // A store that does not answer has forgotten nothing.
+        keeper.tidy(engine, now.time, &|kid| {
+            !matches!(self.store.key(kid), Ok(None))
+        });
+    }
+
+    /// What must outlive a clean stop.
+    pub(super) fn save(&self) {
+        let Working { engine, keeper, .. } = &mut *self.working();
+        keeper.save(engine);
+    }
+
+    /// Lets the engine judge by the trust data that the store has in force. To be called at the
+    /// start.
+    ///
+    /// # Errors
+    /// [`StoreError`]: then there is none in force.
+    pub(super) fn take_over(&self) -> Result<(), StoreError> {
+        let kid = self.working().engine.kid();
+        self.put_in_force(read_in_force(&self.store, kid)?);
+        Ok(())
+    }
+
+    fn put_in_force(&self, in_force: Option<InForce>) {
+        let own = in_force.as_ref().and_then(|in_force| in_force.own.as_ref());
+        *self.device.write().unwrap_or_else(PoisonError::into_inner) =
+            own.map(|own| own.device.id.clone());
+        self.working().engine.set_in_force(in_force);
+    }
+
+    /// Lets the engine work at this moment.
+    fn with<T>(&self, work: impl FnOnce(&mut Engine, &Now) -> T) -> T {
+        self.with_all(|working, now| work(&mut working.engine, now))
+    }
+
+    fn with_all<T>(&self, work: impl FnOnce(&mut Working, &Now) -> T) -> T {
+        let reading = self.clock.read();
+        let mut working = self.working();
+        let judged = trust_reading(reading);
+        if judged.synchronized && !working.start_known {
+            working.start_known = true;
+            let start = judged.time.minus(reading.since_start.as_secs());
+            if let Some(memory) = working.engine.memory() {
+                memory.set_start(start);
+            }
+        }
+        let now = working.engine.now(judged);
+        work(&mut working, &now)
+    }
+
+    /// Lets the engine work, and loads the keys that it asks for.
+    async fn with_keys<T>(
+        &self,
+        mut work: impl FnMut(&mut Working, &Now, Option<&LoadedKey>) -> Step<T>,
+    ) -> T {
+        let mut loaded = None;
+        loop {
+            match self.with_all(|working, now| work(working, now, loaded.as_ref())) {
+                Step::Done(outcome) => return outcome,
+                Step::NeedsKey(ticket) => loaded = Some(self.load(ticket).await),
+            }
+        }
+    }
+
+    async fn load(&self, ticket: KeyTicket) -> LoadedKey {
+        let found = self
+            .off_the_executor(move |store| store.key(ticket.kid()))
+            .await;
+        ticket.loaded(found.map_err(|error| error.to_string()))
+    }
+
+    /// The store may wait for the disk, and everybody else does not.
+    async fn off_the_executor<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = Arc::clone(&self.store);
+        match tokio::task::spawn_blocking(move || work(&store)).await {
+            Ok(outcome) => outcome,
+            Err(error) => Err(StoreError::Io {
+                path: self.store.dir().to_owned(),
+                action: "work in",
+                error: std::io::Error::other(error),
+            }),
+        }
+    }
+
+    fn reading(&self) -> ClockReading {
+        trust_reading(self.clock.read())
+    }
+
+    fn working(&self) -> MutexGuard<'_, Working> {
+        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn trust_reading(reading: crate::clock::ClockReading) -> ClockReading {
+    ClockReading {
+        time: UnixTime::from_seconds(reading.unix_seconds),
+        synchronized: reading.synchronized,
+    }
+}
+
+/// The keys that the store has in memory.
+struct StoreKeys(Arc<Store>);
+
+impl KeySource for StoreKeys {
+    fn lookup(&self, kid: KeyId) -> KeyLookup {
+        match self.0.cached_key(kid) {
+            Some(key) => KeyLookup::Known(key),
+            None => KeyLookup::NeedsLoad,
+        }
+    }
+}
+
+/// The trust data that the store has in force, with this device's own entry.
+fn read_in_force(store: &Arc<Store>, kid: Option<KeyId>) -> Result<Option<InForce>, StoreError> {
+    let Some(view) = store.trust() else {
+        return Ok(None);
+    };
+    let own = match kid {
+        Some(kid) => store.key(kid)?,
+        None => None,
+    };
+    Ok(Some(InForce {
+        view,
+        own: own.as_deref().map(Own::from),
+        keys: Box::new(StoreKeys(Arc::clone(store))),
+    }))
+}
+
+pub(super) fn store_failed(error: &StoreError) -> ErrorBody {
+    let body = ErrorBody::new(ErrorClass::Failure, error.code(), error.to_string());
+    body.with_hint(error.hint())
+}

@@ -1,0 +1,87 @@
+//! SIGHUP: the new configuration as a whole, or the old one.
+
+use super::start::engine_settings;
+use crate::api::{Settings, Shared};
+use crate::config::{self, Config, Location, NameDatabase};
+use crate::log::LogHandle;
+use crate::notify;
+use rustix::process::geteuid;
+use std::sync::Arc;
+use tracing::{error, info, warn};
+
+/// Reads the configuration again when asked to.
+pub(super) struct Reloader {
+    location: Location,
+    config: Config,
+    log: LogHandle,
+    shared: Arc<Shared>,
+}
+
+impl Reloader {
+    pub(super) fn new(
+        location: Location,
+        config: Config,
+        log: LogHandle,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Self {
+            location,
+            config,
+            log,
+            shared,
+        }
+    }
+
+    /// Takes over what is new, if all of it is right; else keeps the old configuration and says so.
+    pub(super) fn reload(&mut self) {
+        notify::reloading();
+        let agent = self.shared.agent();
+        match config::load(&self.location) {
+            Ok(loaded) => {
+                self.warn_of_restart(&loaded.config);
+                self.log.set_level(loaded.config.log.level);
+                agent.set_settings(engine_settings(&loaded.config));
+                let names = NameDatabase::of_system();
+                let settings = Settings::new(&loaded.config.api, geteuid().as_raw(), &names);
+                self.shared.set_settings(settings);
+                self.config = loaded.config;
+                info!("the configuration was reloaded");
+                notify::ready(&agent.summary());
+            }
+            Err(refusal) => {
+                for problem in &refusal.problems {
+                    error!("{problem}");
+                }
+                error!("the new configuration is not used: the old one stays in force");
+                notify::ready("reload refused: the old configuration stays in force");
+            }
+        }
+    }
+
+    pub(super) fn log_suppressed(&self) {
+        self.shared.log_suppressed();
+    }
+
+    /// What was opened at the start is not opened again.
+    fn warn_of_restart(&self, new: &Config) {
+        let old = &self.config;
+        let socket = |config: &Config| {
+            (
+                config.api_socket(),
+                config.api.socket_mode,
+                config.api.socket_group.clone(),
+            )
+        };
+        for (section, changed) in [
+            ("[agent]", old.agent != new.agent),
+            ("socket of [api]", socket(old) != socket(new)),
+            ("[peers]", old.peers != new.peers),
+            ("[replay]", old.replay != new.replay),
+            ("format of [log]", old.log.format != new.log.format),
+        ] {
+            if changed {
+                warn!("{section} has changed: that takes effect at the next start");
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! What the running agent does beside answering: signals, the watchdog, the noted time.
+
+use super::Agent;
+use super::reload::Reloader;
+use super::start::{Parts, StartError};
+use crate::api::{Settings, Shared, Socket, serve};
+use crate::config::{Loaded, Location, NameDatabase};
+use crate::log::LogHandle;
+use crate::notify::{self, Liveness, Pulse, Watchdog};
+use rustix::process::geteuid;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::time::{MissedTickBehavior, interval};
+use tracing::{info, warn};
+
+/// Works until a signal ends it.
+pub(super) async fn work(
+    location: Location,
+    loaded: Loaded,
+    log: LogHandle,
+    parts: Parts,
+) -> Result<io::Result<()>, StartError> {
+    let Parts { agent, state } = parts;
+    let agent = Arc::new(agent);
+    let names = NameDatabase::of_system();
+    let settings = Settings::new(&loaded.config.api, geteuid().as_raw(), &names);
+    let shared = Arc::new(Shared::new(Arc::clone(&agent), settings));
+    let socket = Socket::listen(&loaded.config)?;
+    info!(socket = %socket.path().display(), "listening");
+    let (stop, stopping) = watch::channel(false);
+    let watchdog = Watchdog::from_environment();
+    let mut liveness = Liveness::default();
+    let pulse = |liveness: &mut Liveness, name| {
+        watchdog.map(|watchdog| (liveness.register(name), watchdog.period()))
+    };
+    let api_pulse = pulse(&mut liveness, "api");
+    let store_pulse = pulse(&mut liveness, "store");
+    let served = tokio::spawn(serve(socket, Arc::clone(&shared), stopping, api_pulse));
+    if let Some((pulse, period)) = store_pulse {
+        tokio::spawn(watch_store(Arc::clone(&agent), pulse, period));
+    }
+    if let Some(watchdog) = watchdog {
+        tokio::spawn(watchdog.run(liveness));
+    }
+    tokio::spawn(keep_time(Arc::clone(&agent)));
+    tokio::spawn(keep_tidy(Arc::clone(&agent)));
+    let mut reloader = Reloader::new(location, loaded.config, log, shared);
+    notify::ready(&agent.summary());
+    info!("{}", agent.summary());
+    let ended = until_stopped(&mut reloader).await;
+    notify::stopping();
+    stop.send_replace(true);
+    served.await.ok();
+    agent.save();
+    info!("edgeseal-agent has stopped");
+    drop(state);
+    Ok(ended)
+}
+
+async fn until_stopped(reloader: &mut Reloader) -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut hangup = signal(SignalKind::hangup())?;
+    let mut turn = interval(HOUSEKEEPING);
+    turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => return Ok(()),
+            _ = interrupt.recv() => return Ok(()),
+            _ = hangup.recv() => reloader.reload(),
+            _ = turn.tick() => reloader.log_suppressed(),
+        }
+    }
+}
+
+/// Notes the time of a synchronized clock, and believes such a clock against what was noted: one
+/// lie about time never bricks a device.
+async fn keep_time(agent: Arc<Agent>) {
+    let mut turn = interval(CLOCK_LOOK);
+    turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        turn.tick().await;
+        if let Err(error) = agent.note_time().await {
+            warn!(code = error.code(), "the time cannot be noted: {error}");
+        }
+    }
+}
+
+/// Keeps the replay memory small, and its file alive.
+async fn keep_tidy(agent: Arc<Agent>) {
+    let mut turn = interval(TIDYING);
+    turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    turn.tick().await; // the first comes at once, when there is nothing to tidy
+    loop {
+        turn.tick().await;
+        let agent = Arc::clone(&agent);
+        tokio::task::spawn_blocking(move || agent.tidy()).await.ok();
+    }
+}
+
+/// The store's threads turn when they answer.
+async fn watch_store(agent: Arc<Agent>, pulse: Pulse, period: Duration) {
+    let mut turn = interval(period);
+    loop {
+        turn.tick().await;
+        if agent.touch_store().await.is_ok() {
+            pulse.tick();
+        }
+    }
+}
+
+const TIDYING: Duration = Duration::from_secs(600);
+const HOUSEKEEPING: Duration = Duration::from_secs(60);
+const CLOCK_LOOK: Duration = Duration::from_secs(60);

@@ -1,0 +1,176 @@
+//! Why there is no usable identity: where, what, and what to do.
+
+use crate::board::Mismatch;
+use crate::engine::SignBlock;
+use crate::exit::Exit;
+use edgeseal_trust::document::DocumentRejection;
+use edgeseal_trust::store::StoreError;
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+
+/// Why an identity could not be made or used.
+#[derive(Debug, thiserror::Error)]
+pub enum IdentityError {
+    /// There is none.
+    Absent {
+        /// Where it should be.
+        path: PathBuf,
+    },
+    /// Made on another board: nothing is signed here.
+    BoardMismatch(Mismatch),
+    /// There is one: nothing is overwritten.
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The system refused.
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// With which file.
+        path: PathBuf,
+        /// What it said.
+        error: io::Error,
+    },
+    /// Others than its owner may read or write the key.
+    LoosePermissions {
+        /// The key's file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// A file is not what it should be.
+    Malformed {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The system gave no random numbers.
+    Random(getrandom::Error),
+    /// No enrollment request can be made of it.
+    Request(DocumentRejection),
+    /// The new identity is there, but the store did not take note.
+    Store(StoreError),
+    /// The key belongs to another user.
+    WrongOwner {
+        /// The key's file.
+        path: PathBuf,
+        /// Its owner.
+        uid: u32,
+        /// Whose it should be.
+        expected: u32,
+    },
+}
+
+impl IdentityError {
+    /// The stable short code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Absent { .. } => "no-identity",
+            Self::BoardMismatch(_) => "board-mismatch",
+            Self::Exists { .. } => "identity-exists",
+            Self::Io { .. } => "identity-io",
+            Self::LoosePermissions { .. } => "identity-permissions",
+            Self::Malformed { .. } => "identity-malformed",
+            Self::Random(_) => "no-random-numbers",
+            Self::Request(_) => "identity-request",
+            Self::Store(error) => error.code(),
+            Self::WrongOwner { .. } => "identity-owner",
+        }
+    }
+
+    /// How a verb ends because of it.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Absent { .. } => Exit::Unavailable,
+            Self::Exists { .. } => Exit::No,
+            Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
+                Exit::Permission
+            }
+            Self::Io { .. } | Self::Random(_) | Self::Store(_) => Exit::TemporaryFailure,
+            Self::LoosePermissions { .. } | Self::WrongOwner { .. } => Exit::Permission,
+            Self::BoardMismatch(_) | Self::Malformed { .. } | Self::Request(_) => {
+                Exit::Configuration
+            }
+        }
+    }
+
+    /// What is wrong, in a sentence.
+    #[must_use]
+    pub fn reason(&self) -> String {
+        match self {
+            Self::Absent { path } => format!("this device has no identity: no {}", path.display()),
+            Self::BoardMismatch(mismatch) => mismatch.to_string(),
+            Self::Exists { path } => {
+                format!("this device has an identity already: {}", path.display())
+            }
+            Self::Io {
+                action,
+                path,
+                error,
+            } => format!("cannot {action} {}: {error}", path.display()),
+            Self::LoosePermissions { path, mode } => format!(
+                "others may read or write the key {} (mode {mode:04o})",
+                path.display()
+            ),
+            Self::Malformed { path, what } => format!("{} is damaged: {what}", path.display()),
+            Self::Random(error) => format!("the system gives no random numbers: {error}"),
+            Self::Request(why) => format!("no enrollment request can be made: {why}"),
+            Self::Store(error) => format!("the identity is new, but the store failed: {error}"),
+            Self::WrongOwner {
+                path,
+                uid,
+                expected,
+            } => format!(
+                "the key {} belongs to user {uid}, not to {expected}",
+                path.display()
+            ),
+        }
+    }
+
+    /// What to do: the exact command where there is one.
+    #[must_use]
+    pub fn hint(&self) -> String {
+        match self {
+            Self::Absent { .. } => "make one: edgeseal-agent init".to_owned(),
+            Self::BoardMismatch(mismatch) => SignBlock::BoardMismatch(mismatch.to_string())
+                .hint()
+                .into_owned(),
+            Self::Exists { .. } => {
+                "see edgeseal-agent identity show; to replace it: edgeseal-agent identity reset"
+                    .to_owned()
+            }
+            Self::Io { error, .. } => match error.kind() {
+                io::ErrorKind::PermissionDenied => "run as the agent's user, or as root",
+                io::ErrorKind::ReadOnlyFilesystem => "mount it writable, then try again",
+                io::ErrorKind::StorageFull => "make room on the file system, then try again",
+                _ => "check the state directory and its disk or card",
+            }
+            .to_owned(),
+            Self::LoosePermissions { path, .. } => format!(
+                "if nobody else has read it: chmod 0600 {}; else edgeseal-agent identity reset",
+                path.display()
+            ),
+            Self::Malformed { .. } => {
+                "restore it, or make a new identity: edgeseal-agent identity reset, then enroll it"
+                    .to_owned()
+            }
+            Self::Request(_) => "make a new identity: edgeseal-agent identity reset".to_owned(),
+            Self::Random(_) => "try again when the system has started".to_owned(),
+            Self::Store(error) => format!("{}; then edgeseal-agent identity reset", error.hint()),
+            Self::WrongOwner { path, expected, .. } => {
+                format!("chown {expected} {}", path.display())
+            }
+        }
+    }
+}
+
+impl fmt::Display for IdentityError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}\n  hint: {}", self.reason(), self.hint())
+    }
+}

@@ -1,0 +1,159 @@
+//! This device's identity: a key that is made here and never leaves, bound to the board it was made
+//! on.
+//!
+//! `identity.pem` is the key (PKCS#8 version 1, readable by its owner alone), `identity.json` says
+//! for which board and when it was made. Both lie in the state directory.
+
+mod error;
+mod files;
+mod show;
+#[cfg(test)]
+mod tests;
+
+pub use error::IdentityError;
+pub use show::{IdentityBody, Request};
+
+use crate::board::{Board, Mismatch};
+use crate::engine::{SignBlock, Signing};
+use crate::state_dir::StateDir;
+use edgeseal_trust::key::SigningKey;
+use edgeseal_trust::store::Store;
+use edgeseal_trust::time::UnixTime;
+use files::Record;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// An identity that was loaded.
+pub struct Identity {
+    key: Box<SigningKey>,
+    created: UnixTime,
+    stored: Board,
+    binding: Result<(), Mismatch>,
+}
+
+/// What became of an identity that was replaced.
+pub struct Reset {
+    /// The new identity.
+    pub identity: Identity,
+    /// The old key's octets were overwritten where they lay. On flash a copy may survive all the
+    /// same: revoke the old key. Nothing where there was no old key.
+    pub old_key: Option<OldKey>,
+}
+
+/// What became of an old key.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum OldKey {
+    /// Its file is gone, but could not be overwritten.
+    Removed,
+    /// Its file was overwritten, then removed. Flash may keep a copy of it all the same.
+    Shredded,
+}
+
+/// Makes the identity of this device, bound to `board`.
+///
+/// # Errors
+/// [`IdentityError::Exists`] when there is one; nothing is overwritten, ever.
+pub fn init(dir: &StateDir, board: &Board, now: UnixTime) -> Result<Identity, IdentityError> {
+    files::expect_absent(dir.path())?;
+    let key = new_key()?;
+    let record = Record::new(board, now);
+    // The record first: a record without a key is no identity, and the next try replaces it.
+    files::write_record(dir.path(), &record)?;
+    files::create_key(dir.path(), &key)?;
+    Ok(Identity::new(key, record, board))
+}
+
+/// Loads the identity of this device. On another board than the one that it was made on it loads
+/// all the same, to be shown, but signs nothing.
+///
+/// # Errors
+/// [`IdentityError`]: absent, readable by others than its owner, or damaged.
+pub fn load(dir: &Path, board: &Board) -> Result<Identity, IdentityError> {
+    let key = Box::new(files::read_key(dir)?);
+    let record = files::read_record(dir)?;
+    Ok(Identity::new(key, record, board))
+}
+
+/// Replaces the identity by a new one, bound to `board`, and shreds the old key as far as the
+/// medium lets it. Ends the state that signing is blocked in after both state files were lost.
+///
+/// # Errors
+/// [`IdentityError`]. At any moment the old or the new key is there, whole.
+pub fn reset(
+    dir: &StateDir,
+    store: &Store,
+    board: &Board,
+    now: UnixTime,
+) -> Result<Reset, IdentityError> {
+    let key = new_key()?;
+    let record = Record::new(board, now);
+    // The key first: the old key must never be bound to this board.
+    let old_key = files::replace_key(dir.path(), &key)?;
+    files::write_record(dir.path(), &record)?;
+    store.identity_was_reset().map_err(IdentityError::Store)?;
+    let identity = Identity::new(key, record, board);
+    Ok(Reset { identity, old_key })
+}
+
+impl Identity {
+    /// The key.
+    #[must_use]
+    pub fn key(&self) -> &SigningKey {
+        &self.key
+    }
+
+    /// Whether this is the board that the identity was made on.
+    ///
+    /// # Errors
+    /// What differs: then nothing may be signed.
+    pub fn binding(&self) -> Result<(), &Mismatch> {
+        self.binding.as_ref().copied()
+    }
+
+    /// Whether and with what this device signs, in an epoch that is durable already.
+    ///
+    /// `epoch` is asked for only where the board is the right one: no epoch is used up otherwise.
+    pub fn into_signing(self, epoch: impl FnOnce() -> Result<u64, SignBlock>) -> Signing {
+        let kid = Some(self.key.public().id());
+        let bound = self.binding;
+        let epoch = match bound {
+            Ok(()) => epoch(),
+            Err(mismatch) => Err(SignBlock::BoardMismatch(mismatch.to_string())),
+        };
+        match epoch {
+            Ok(epoch) => Signing::Ready {
+                epoch,
+                key: self.key,
+            },
+            Err(why) => Signing::Blocked { why, kid },
+        }
+    }
+
+    fn new(key: Box<SigningKey>, record: Record, board: &Board) -> Self {
+        let stored = record.board();
+        Self {
+            key,
+            created: record.created,
+            binding: board.matches(&stored),
+            stored,
+        }
+    }
+}
+
+impl From<&IdentityError> for SignBlock {
+    fn from(error: &IdentityError) -> Self {
+        match error {
+            IdentityError::Absent { .. } => Self::NoIdentity,
+            other => Self::IdentityUnusable {
+                what: other.reason(),
+                hint: other.hint(),
+            },
+        }
+    }
+}
+
+fn new_key() -> Result<Box<SigningKey>, IdentityError> {
+    let mut seed = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *seed).map_err(IdentityError::Random)?;
+    Ok(Box::new(SigningKey::from_seed(&seed)))
+}

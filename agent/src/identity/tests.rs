@@ -1,0 +1,247 @@
+use super::{IdentityError, OldKey, init, load, reset};
+use crate::board::Board;
+use crate::engine::{SignBlock, Signing};
+use crate::exit::Exit;
+use crate::state_dir::{StateDir, VolatileState};
+use edgeseal_trust::enrollment::EnrollmentRequest;
+use edgeseal_trust::id::TrustDomain;
+use edgeseal_trust::store::Store;
+use edgeseal_trust::time::UnixTime;
+use std::fs::{self, File, Permissions};
+use std::io::{Read, Seek};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const NOW: UnixTime = UnixTime::from_seconds(1_800_000_000);
+
+fn board(serial: &str) -> Board {
+    Board {
+        serial: Some(serial.to_owned()),
+        machine_id: Some("0123456789abcdef0123456789abcdef".to_owned()),
+    }
+}
+
+fn fresh_state() -> (TempDir, StateDir) {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(dir.path(), VolatileState::DangerousAccept).unwrap();
+    (dir, state)
+}
+
+fn pem(dir: &TempDir) -> PathBuf {
+    dir.path().join("identity.pem")
+}
+
+fn refusal(dir: &Path) -> IdentityError {
+    load(dir, &board("a")).err().unwrap()
+}
+
+#[test]
+fn a_key_is_made_once_readable_by_its_owner_alone() {
+    let (dir, state) = fresh_state();
+    let made = init(&state, &board("a"), NOW).unwrap();
+    let metadata = fs::metadata(pem(&dir)).unwrap();
+    assert_eq!(metadata.permissions().mode() & 0o7777, 0o600);
+    assert_eq!(metadata.nlink(), 1, "no temporary name is left");
+    let text = fs::read_to_string(pem(&dir)).unwrap();
+    assert!(text.starts_with("-----BEGIN PRIVATE KEY-----\n"));
+    assert_eq!(text.lines().count(), 3);
+    let loaded = load(dir.path(), &board("a")).unwrap();
+    assert_eq!(loaded.show(), made.show());
+    assert_eq!(loaded.show().created, NOW);
+    assert_eq!(loaded.show().board_mismatch, None);
+    assert_eq!(loaded.key().public(), made.key().public());
+
+    let again = init(&state, &board("a"), NOW).err().unwrap();
+    assert_eq!((again.code(), again.exit()), ("identity-exists", Exit::No));
+    assert_eq!(fs::read_to_string(pem(&dir)).unwrap(), text, "not touched");
+    let (_elsewhere, another) = fresh_state();
+    let other = init(&another, &board("a"), NOW).unwrap();
+    assert_ne!(other.show().kid, made.show().kid);
+}
+
+#[test]
+fn whatever_lies_at_its_place_is_not_overwritten() {
+    let (dir, state) = fresh_state();
+    symlink("/dev/null", pem(&dir)).unwrap();
+    let refusal = init(&state, &board("a"), NOW).err().unwrap();
+    assert_eq!(refusal.code(), "identity-exists");
+    assert!(
+        !dir.path().join("identity.json").exists(),
+        "nothing is half done"
+    );
+    assert_eq!(fs::read_link(pem(&dir)).unwrap(), Path::new("/dev/null"));
+}
+
+#[test]
+fn leftovers_of_a_try_that_was_cut_off_do_not_matter() {
+    let (dir, state) = fresh_state();
+    for name in ["identity.pem.new", "identity.json.new", "identity.json"] {
+        fs::write(dir.path().join(name), "half").unwrap();
+    }
+    let made = init(&state, &board("a"), NOW).unwrap();
+    let loaded = load(dir.path(), &board("a")).unwrap();
+    assert_eq!(loaded.show(), made.show());
+    assert!(!dir.path().join("identity.pem.new").exists());
+}
+
+#[test]
+fn loose_permissions_are_refused_with_the_command_that_repairs_them() {
+    let (dir, state) = fresh_state();
+    init(&state, &board("a"), NOW).unwrap();
+    for mode in [0o640, 0o604, 0o660, 0o620, 0o644, 0o601] {
+        fs::set_permissions(pem(&dir), Permissions::from_mode(mode)).unwrap();
+        let refusal = refusal(dir.path());
+        assert_eq!(refusal.code(), "identity-permissions", "{mode:o}");
+        assert_eq!(refusal.exit(), Exit::Permission);
+        let command = format!("chmod 0600 {}", pem(&dir).display());
+        assert!(refusal.to_string().contains(&command), "{refusal}");
+    }
+    fs::set_permissions(pem(&dir), Permissions::from_mode(0o400)).unwrap();
+    load(dir.path(), &board("a")).unwrap();
+}
+
+/// Runs as root in the project's CI; another user cannot give a file away, and then there is
+/// nothing to refuse.
+#[test]
+fn a_key_of_another_user_is_refused() {
+    let (dir, state) = fresh_state();
+    init(&state, &board("a"), NOW).unwrap();
+    if std::os::unix::fs::chown(pem(&dir), Some(12_345), None).is_ok() {
+        let refusal = refusal(dir.path());
+        assert_eq!(refusal.code(), "identity-owner");
+        assert!(refusal.to_string().contains("chown 0 "), "{refusal}");
+        // what root makes in the directory of another user belongs to that user
+        std::os::unix::fs::chown(dir.path(), Some(12_345), Some(12_345)).unwrap();
+        load(dir.path(), &board("a")).unwrap();
+        fs::remove_file(pem(&dir)).unwrap();
+        init(&state, &board("a"), NOW).unwrap();
+        assert_eq!(fs::metadata(pem(&dir)).unwrap().uid(), 12_345);
+    }
+}
+
+#[test]
+fn what_is_absent_damaged_or_no_file_is_said_so() {
+    let (dir, state) = fresh_state();
+    let absent = refusal(dir.path());
+    assert_eq!(
+        (absent.code(), absent.exit()),
+        ("no-identity", Exit::Unavailable)
+    );
+    assert!(
+        absent.to_string().contains("edgeseal-agent init"),
+        "{absent}"
+    );
+    assert_eq!(SignBlock::from(&absent), SignBlock::NoIdentity);
+    let code = || refusal(dir.path()).code();
+    let secret = |octets: &[u8]| {
+        fs::write(pem(&dir), octets).unwrap();
+        fs::set_permissions(pem(&dir), Permissions::from_mode(0o600)).unwrap();
+    };
+    secret(b"");
+    assert_eq!(code(), "identity-malformed");
+    secret(&vec![b'x'; 1_000_000]);
+    assert_eq!(code(), "identity-malformed");
+    secret(b"\xff\xfe");
+    assert_eq!(code(), "identity-io");
+    fs::remove_file(pem(&dir)).unwrap();
+    fs::create_dir(pem(&dir)).unwrap();
+    assert_eq!(code(), "identity-malformed");
+    fs::remove_dir(pem(&dir)).unwrap();
+    init(&state, &board("a"), NOW).unwrap();
+    let elsewhere = dir.path().join("elsewhere");
+    fs::rename(pem(&dir), &elsewhere).unwrap();
+    symlink(&elsewhere, pem(&dir)).unwrap();
+    assert_eq!(code(), "identity-io", "a link is not followed");
+    fs::rename(&elsewhere, pem(&dir)).unwrap();
+    load(dir.path(), &board("a")).unwrap();
+    let record = dir.path().join("identity.json");
+    for text in [
+        "",
+        "{}",
+        r#"{"format":2,"created":0}"#,
+        r#"{"format":1,"created":0,"x":1}"#,
+    ] {
+        fs::write(&record, text).unwrap();
+        assert_eq!(code(), "identity-malformed", "{text}");
+    }
+    fs::remove_file(&record).unwrap();
+    assert_eq!(code(), "identity-malformed");
+}
+
+#[test]
+fn on_another_board_it_is_shown_but_signs_nothing_and_takes_no_epoch() {
+    let (dir, state) = fresh_state();
+    let made = init(&state, &board("a"), NOW).unwrap();
+    let kid = made.show().kid;
+    let copied = load(dir.path(), &board("b")).unwrap();
+    let shown = copied.show();
+    assert_eq!(shown.kid, kid);
+    assert!(
+        shown
+            .board_mismatch
+            .unwrap()
+            .contains("board serial was a, is b")
+    );
+    let refusal = copied.request(None, None, Some(NOW)).err().unwrap();
+    assert_eq!(refusal.code(), "board-mismatch");
+    assert!(refusal.to_string().contains("identity reset"), "{refusal}");
+    match copied.into_signing(|| panic!("no epoch is asked for")) {
+        Signing::Blocked {
+            why,
+            kid: Some(known),
+        } => {
+            assert_eq!((why.code(), known), ("board-mismatch", kid));
+        }
+        _ => panic!("it signs"),
+    }
+    match load(dir.path(), &board("a"))
+        .unwrap()
+        .into_signing(|| Ok(7))
+    {
+        Signing::Ready { epoch: 7, key } => assert_eq!(key.public().id(), kid),
+        _ => panic!("it does not sign"),
+    }
+    match made.into_signing(|| Err(SignBlock::StateLost)) {
+        Signing::Blocked { why, kid: Some(_) } => assert_eq!(why, SignBlock::StateLost),
+        _ => panic!("it signs"),
+    }
+}
+
+#[test]
+fn a_request_proves_the_key_and_has_the_words_that_the_operator_sees() {
+    let (_dir, state) = fresh_state();
+    let identity = init(&state, &board("a"), NOW).unwrap();
+    let domain = TrustDomain::parse("farm").unwrap();
+    let request = identity
+        .request(Some(domain.clone()), None, Some(NOW))
+        .unwrap();
+    let judged = EnrollmentRequest::verify(&request.octets).unwrap();
+    assert_eq!(judged.key.id(), identity.show().kid);
+    assert_eq!(judged.words, request.words);
+    assert_eq!(judged.draft.domain, Some(domain));
+    assert_eq!(judged.draft.serial.as_deref(), Some("a"));
+}
+
+#[test]
+fn a_reset_makes_another_key_shreds_the_old_one_and_binds_this_board() {
+    let (dir, state) = fresh_state();
+    let (store, _) = Store::open(dir.path()).unwrap();
+    let old = init(&state, &board("a"), NOW).unwrap();
+    let mut old_file = File::open(pem(&dir)).unwrap();
+    let done = reset(&state, &store, &board("b"), NOW).unwrap();
+    assert_eq!(done.old_key, Some(OldKey::Shredded));
+    let loaded = load(dir.path(), &board("b")).unwrap();
+    assert_eq!(loaded.show(), done.identity.show());
+    assert_ne!(loaded.show().kid, old.show().kid);
+    assert!(loaded.binding().is_ok());
+    let mut left = Vec::new();
+    old_file.rewind().unwrap();
+    old_file.read_to_end(&mut left).unwrap();
+    assert!(!left.is_empty() && left.iter().all(|octet| *octet == 0));
+    let mode = fs::metadata(pem(&dir)).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o600);
+    fs::remove_file(pem(&dir)).unwrap();
+    let done = reset(&state, &store, &board("b"), NOW).unwrap();
+    assert_eq!(done.old_key, None);
+}
