@@ -95,15 +95,15 @@ class Verifier:
         need(len(parts) == 3 and all(re.fullmatch(r"[A-Za-z0-9_-]+", p) for p in parts), "shape")
         need(len(parts[0]) % 4 != 1, "encoding")
         need(len(parts[0]) * 3 // 4 <= 256, "header-members")
-        header = read_object(unb64(parts[0], "encoding"), "header-json")
+        octets, claims_octets, signature = (unb64(part, "encoding") for part in parts)
+        need(len(signature) == 64, "encoding")
+        header = read_object(octets, "header-json")
         for name, value in header.items():
             need(name in ("alg", "typ", "kid") and isinstance(value, str), "header-members")
             need(name != "alg" or value == "EdDSA", "header-alg")
             need(name != "typ" or value == typ, "header-typ")
             need(name != "kid" or is_digest(value), "header-kid")
         need(len(header) == 3, "header-members")
-        claims_octets, signature = unb64(parts[1], "encoding"), unb64(parts[2], "encoding")
-        need(len(signature) == 64, "encoding")
         need(now < min(self.manifest["exp"], self.root["exp"]) + GRACE, "trust-stale")
         need(header["kid"] in self.keys, "unknown-key")
         device, key = self.keys[header["kid"]]

@@ -1,6 +1,16 @@
-//! Provisioner.
+//! The operator's program: keys, registry, roles, devices, and the signed documents made of them.
 
-// The programs are the edges: clock, files and network are theirs.
+// The programs are the edges: clock, files, network and processes are theirs.
 #![allow(clippy::disallowed_methods)]
 
 pub mod broker;
+mod cli;
+mod clock;
+mod command;
+mod confirm;
+mod error;
+mod keys;
+mod registry;
+mod render;
+
+pub use cli::run;

@@ -1,2 +1,7 @@
-//! Operator binary.
-fn main() {}
+//! The operator's program. All of it is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    edgeseal::run(std::env::args_os())
+}

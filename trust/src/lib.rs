@@ -13,6 +13,7 @@ pub mod key;
 pub mod limits;
 pub mod registry;
 pub mod replay;
+pub mod store;
 pub mod time;
 pub mod token;
 pub mod topic;

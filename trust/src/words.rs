@@ -238,7 +238,7 @@ mod tests {
             ("abandn", Some("abandon")),
             ("zooo", Some("zoo")),
             ("qqqqqqqq", None),
-            ("übung", None),
+            ("übermütig", None),
         ] {
             let text = ABANDON.replacen("abandon abandon", &format!("abandon {typo}"), 1);
             let why = refused(&text);

@@ -3,7 +3,6 @@
 use super::DocumentRejection;
 use crate::key::{KeyId, KeyRejection, VerifyingKey, digest_from_text};
 use data_encoding::BASE64URL_NOPAD;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 /// A JWK as written, nothing of it believed.
@@ -14,8 +13,9 @@ pub(crate) struct JwkText {
     crv: String,
     kid: String,
     x: String,
-    #[serde(default, skip_serializing)]
-    d: Option<IgnoredAny>,
+    /// Read only to be refused by its own code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    d: Option<serde_json::Value>,
 }
 
 impl JwkText {

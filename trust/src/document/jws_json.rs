@@ -8,7 +8,6 @@ use crate::key::{KeyId, SigningKey};
 use crate::limits;
 use crate::token::ALG;
 use data_encoding::BASE64URL_NOPAD;
-use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -181,18 +180,9 @@ struct JwsText {
 struct SignatureText {
     protected: String,
     signature: String,
+    /// Read only to be refused by its own code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    header: Option<Unprotected>,
-}
-
-/// Present only to be refused by its own code.
-#[derive(Deserialize)]
-struct Unprotected(IgnoredAny);
-
-impl Serialize for Unprotected {
-    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_unit()
-    }
+    header: Option<serde_json::Value>,
 }
 
 impl Signature {

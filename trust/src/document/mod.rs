@@ -100,4 +100,6 @@ pub(crate) fn without_line_end(octets: &[u8]) -> &[u8] {
 const FORMAT: u64 = 1;
 
 #[cfg(test)]
+pub(crate) mod fixture;
+#[cfg(test)]
 mod tests;

@@ -169,11 +169,16 @@ impl VerifyingKey {
     }
 
     /// Reads back a key that [`VerifyingKey::import`] let in before and the store kept under `id`.
-    /// Skips the tests of order, which cost more than a verification.
+    /// Skips the tests of order, which cost more than a verification; the thumbprint shows that these
+    /// are the octets that passed them.
     ///
     /// # Errors
-    /// [`KeyRejection::NotAPoint`] when the store's octets are damaged.
+    /// [`KeyRejection::Thumbprint`] when the store's octets are damaged.
     pub fn reload(octets: &[u8; 32], id: KeyId) -> Result<Self, KeyRejection> {
+        let expected = jwk::thumbprint(octets);
+        if expected != id {
+            return Err(KeyRejection::Thumbprint { expected });
+        }
         let point =
             ed25519_dalek::VerifyingKey::from_bytes(octets).map_err(|_| KeyRejection::NotAPoint)?;
         Ok(Self { point, id })

@@ -2,7 +2,7 @@
 
 use super::{ALG, Part, Rejection};
 use crate::json::{self, ObjectError, Value};
-use crate::key::{KeyId, VerifyingKey};
+use crate::key::{KeyId, VerifyingKey, digest_from_text};
 use crate::limits;
 use data_encoding::BASE64URL_NOPAD;
 use std::borrow::Cow;
@@ -11,15 +11,9 @@ use std::borrow::Cow;
 /// `kid` only, to look the key up.
 pub struct Unverified<'a> {
     signing_input: &'a [u8],
-    claims: ClaimsText,
+    claims: Vec<u8>,
     signature: [u8; 64],
     kid: KeyId,
-}
-
-/// Decoded claims, on the stack: verification allocates nothing for them.
-struct ClaimsText {
-    octets: [u8; CLAIMS_OCTETS],
-    length: usize,
 }
 
 impl<'a> Unverified<'a> {
@@ -32,12 +26,20 @@ impl<'a> Unverified<'a> {
             let (found, limit) = (token.len(), limits::TOKEN_OCTETS);
             return Err(Rejection::Size { found, limit });
         }
-        let (signing_input, header, claims, signature) = split(token)?;
+        let parts = Parts::split(token)?;
+        let mut header = [0; HEADER_OCTETS];
+        let (header, claims, signature) = match parts.decode(&mut header) {
+            Ok(decoded) => decoded,
+            // What is outside the alphabet anywhere is a matter of shape, which comes first.
+            Err(_) if !token.iter().all(is_base64url_or_dot) => return Err(Rejection::Shape),
+            Err(rejection) => return Err(rejection),
+        };
         let kid = read_header(header, typ)?;
+        let signing_input = parts.signing_input;
         Ok(Self {
             signing_input,
-            claims: ClaimsText::decode(claims)?,
-            signature: decode_signature(signature)?,
+            claims,
+            signature,
             kid,
         })
     }
@@ -51,60 +53,82 @@ impl<'a> Unverified<'a> {
     /// only way to it.
     pub(super) fn verified_claims(&self, key: &VerifyingKey) -> Result<&[u8], Rejection> {
         if key.id() == self.kid && key.verifies(self.signing_input, &self.signature) {
-            Ok(self
-                .claims
-                .octets
-                .get(..self.claims.length)
-                .unwrap_or_default())
+            Ok(&self.claims)
         } else {
             Err(Rejection::Signature)
         }
     }
 }
 
-impl ClaimsText {
-    fn decode(text: &[u8]) -> Result<Self, Rejection> {
-        let mut octets = [0; CLAIMS_OCTETS];
-        let length = decode(text, &mut octets, Part::Claims)?;
-        Ok(Self { octets, length })
+/// The three parts as received, none of them empty.
+struct Parts<'a> {
+    signing_input: &'a [u8],
+    header: &'a [u8],
+    claims: &'a [u8],
+    signature: &'a [u8],
+}
+
+/// Header, claims and signature.
+type Decoded<'h> = (&'h [u8], Vec<u8>, [u8; 64]);
+
+impl<'a> Parts<'a> {
+    fn split(token: &'a [u8]) -> Result<Self, Rejection> {
+        let mut parts = token.split(|b| *b == b'.');
+        let mut part = || {
+            parts
+                .next()
+                .filter(|part| !part.is_empty())
+                .ok_or(Rejection::Shape)
+        };
+        let (header, claims, signature) = (part()?, part()?, part()?);
+        if parts.next().is_some() {
+            return Err(Rejection::Shape);
+        }
+        let length = header.len().saturating_add(1).saturating_add(claims.len());
+        let signing_input = token.get(..length).ok_or(Rejection::Shape)?;
+        Ok(Self {
+            signing_input,
+            header,
+            claims,
+            signature,
+        })
+    }
+
+    fn decode<'h>(&self, header: &'h mut [u8; HEADER_OCTETS]) -> Result<Decoded<'h>, Rejection> {
+        let refused = Rejection::Encoding;
+        let length = decoded_length(self.header).ok_or(refused(Part::Header))?;
+        let header = header.get_mut(..length).ok_or(Rejection::HeaderMembers)?;
+        decode(self.header, header).ok_or(refused(Part::Header))?;
+        let length = decoded_length(self.claims).ok_or(refused(Part::Claims))?;
+        let mut claims = vec![0; length];
+        decode(self.claims, &mut claims).ok_or(refused(Part::Claims))?;
+        let mut signature = [0; 64];
+        decode(self.signature, &mut signature).ok_or(refused(Part::Signature))?;
+        Ok((header, claims, signature))
     }
 }
 
-/// Signing input, header, claims and signature, each not empty and of base64url's characters.
-type Parts<'a> = (&'a [u8], &'a [u8], &'a [u8], &'a [u8]);
-
-fn split(token: &[u8]) -> Result<Parts<'_>, Rejection> {
-    let mut dots = token.iter().enumerate().filter(|(_, b)| **b == b'.');
-    let (first, _) = dots.next().ok_or(Rejection::Shape)?;
-    let (second, _) = dots.next().ok_or(Rejection::Shape)?;
-    let base64url = |b: &u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
-    if dots.next().is_some() || !token.iter().all(base64url) {
-        return Err(Rejection::Shape);
-    }
-    let after = |dot: usize| dot.saturating_add(1);
-    let part = |range: std::ops::Range<usize>| match token.get(range) {
-        Some(part) if !part.is_empty() => Ok(part),
-        _ => Err(Rejection::Shape),
-    };
-    Ok((
-        part(0..second)?,
-        part(0..first)?,
-        part(after(first)..second)?,
-        part(after(second)..token.len())?,
-    ))
+fn is_base64url_or_dot(b: &u8) -> bool {
+    b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.')
 }
 
-fn read_header(text: &[u8], typ: &'static str) -> Result<KeyId, Rejection> {
-    let mut octets = [0; HEADER_OCTETS];
-    if BASE64URL_NOPAD
-        .decode_len(text.len())
-        .is_ok_and(|length| length > HEADER_OCTETS)
-    {
-        return Err(Rejection::HeaderMembers); // three short members need less
+fn decoded_length(text: &[u8]) -> Option<usize> {
+    BASE64URL_NOPAD.decode_len(text.len()).ok()
+}
+
+/// Decodes canonical base64url that has exactly the length of `octets`.
+fn decode(text: &[u8], octets: &mut [u8]) -> Option<()> {
+    if decoded_length(text)? != octets.len() {
+        return None;
     }
-    let length = decode(text, &mut octets, Part::Header)?;
+    BASE64URL_NOPAD.decode_mut(text, octets).ok().map(|_| ())
+}
+
+fn read_header(octets: &[u8], typ: &'static str) -> Result<KeyId, Rejection> {
+    if let Some(kid) = read_usual_header(octets, typ) {
+        return Ok(kid);
+    }
     let mut members = HeaderMembers::default();
-    let octets = octets.get(..length).unwrap_or_default();
     json::read_object(octets, |name, value| members.take(&name, value, typ)).map_err(|why| {
         match why {
             ObjectError::Duplicate => Rejection::DuplicateMember(Part::Header),
@@ -120,6 +144,18 @@ fn read_header(text: &[u8], typ: &'static str) -> Result<KeyId, Rejection> {
         } => Ok(kid),
         _ => Err(Rejection::HeaderMembers),
     }
+}
+
+/// The header as our own minter writes it, octet for octet; every other form is read as JSON.
+fn read_usual_header(octets: &[u8], typ: &str) -> Option<KeyId> {
+    let rest = octets
+        .strip_prefix(br#"{"alg":""#)?
+        .strip_prefix(ALG.as_bytes())?;
+    let rest = rest
+        .strip_prefix(br#"","typ":""#)?
+        .strip_prefix(typ.as_bytes())?;
+    let kid = rest.strip_prefix(br#"","kid":""#)?.strip_suffix(br#""}"#)?;
+    digest_from_text(kid).map(KeyId::from_octets)
 }
 
 #[derive(Default)]
@@ -147,29 +183,7 @@ impl HeaderMembers {
     }
 }
 
-fn decode_signature(text: &[u8]) -> Result<[u8; 64], Rejection> {
-    let mut octets = [0; 64];
-    match BASE64URL_NOPAD.decode_len(text.len()) {
-        Ok(64) => {}
-        _ => return Err(Rejection::Encoding(Part::Signature)),
-    }
-    decode(text, &mut octets, Part::Signature)?;
-    Ok(octets)
-}
-
-fn decode(text: &[u8], octets: &mut [u8], part: Part) -> Result<usize, Rejection> {
-    let refused = || Rejection::Encoding(part);
-    let length = BASE64URL_NOPAD
-        .decode_len(text.len())
-        .map_err(|_| refused())?;
-    let octets = octets.get_mut(..length).ok_or_else(refused)?;
-    BASE64URL_NOPAD
-        .decode_mut(text, octets)
-        .map_err(|_| refused())
-}
-
 const HEADER_OCTETS: usize = 256;
-const CLAIMS_OCTETS: usize = limits::TOKEN_OCTETS / 4 * 3;
 
 #[cfg(test)]
 mod tests {

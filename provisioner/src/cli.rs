@@ -1,0 +1,117 @@
+//! The command line.
+
+use crate::command::{self, Context, device, domain, group, inspect, publish, role, status};
+use crate::error::{CommandError, Result};
+use crate::render::{self, Report, Style};
+use clap::{Parser, Subcommand};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Runs one verb with the program's arguments, its own name first, and gives the exit code.
+pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args: Vec<OsString> = args.into_iter().collect();
+    let json = args.iter().any(|arg| arg == "--json");
+    let cli = match Cli::try_parse_from(args) {
+        Ok(cli) => cli,
+        Err(why) if json && why.use_stderr() => {
+            let reason = why.to_string();
+            let reason = reason.trim_start_matches("error: ").trim_end();
+            return render::finish(
+                Style::detect(json),
+                Err(CommandError::usage("usage", reason)),
+            );
+        }
+        Err(why) => {
+            // Help goes to standard output and may be piped into a pager that ends early.
+            let _ = why.print();
+            return u8::try_from(why.exit_code()).map_or(ExitCode::FAILURE, ExitCode::from);
+        }
+    };
+    let style = Style::detect(cli.json);
+    let context = Context {
+        registry: cli.registry,
+        style,
+    };
+    render::finish(style, dispatch(cli.verb, &context))
+}
+
+fn dispatch(verb: Verb, context: &Context) -> Result<Report> {
+    match verb {
+        Verb::Device(verb) => device::run(verb, context),
+        Verb::Domain(verb) => domain::run(verb, context),
+        Verb::Group(verb) => group::run(verb, context),
+        Verb::Inspect(args) => inspect::run(&args, context),
+        Verb::Publish(args) => publish::run(&args, context),
+        Verb::Role(verb) => role::run(verb, context),
+        Verb::Status => status::run(context),
+    }
+}
+
+/// Enrolls devices, grants, revokes, and publishes what the devices of a trust domain believe.
+#[derive(Parser)]
+#[command(
+    name = "edgeseal",
+    version,
+    max_term_width = 100,
+    after_help = "Exit codes: 0 done; 1 the answer is no; 2 usage; 69 something needed is not there; \
+                  75 not now, try again;\n77 not permitted; 78 registry or keys must be repaired."
+)]
+struct Cli {
+    /// Directory of the registry
+    #[arg(long, global = true, value_name = "DIR", env = "EDGESEAL_REGISTRY", default_value = command::REGISTRY)]
+    registry: PathBuf,
+    /// Print one JSON object instead of text, also for errors
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Add devices, approve, suspend, resume and revoke them
+    #[command(subcommand)]
+    Device(device::Verb),
+    /// Make a trust domain: its keys, its registry, its first root
+    #[command(subcommand)]
+    Domain(domain::Verb),
+    /// Groups of devices, as audiences of commands
+    #[command(subcommand)]
+    Group(group::Verb),
+    /// Show what a document, bundle file, request or token says
+    Inspect(inspect::Args),
+    /// Sign the registry and write the bundle file for the devices
+    Publish(publish::Args),
+    /// Roles and what they grant
+    #[command(subcommand)]
+    Role(role::Verb),
+    /// What the registry holds, what was published, what is not yet
+    #[command(after_help = "Example:\n  edgeseal status --json")]
+    Status,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Cli;
+    use clap::{Command, CommandFactory};
+
+    #[test]
+    fn the_command_line_is_consistent_and_every_verb_shows_an_example() {
+        Cli::command().debug_assert();
+        let mut verbs: Vec<Command> = Cli::command().get_subcommands().cloned().collect();
+        while let Some(verb) = verbs.pop() {
+            if verb.has_subcommands() {
+                verbs.extend(verb.get_subcommands().cloned());
+                continue;
+            }
+            let help = verb.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_default();
+            assert!(
+                help.contains("  edgeseal "),
+                "{} has no example",
+                verb.get_name()
+            );
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! `edgeseal device`: who may speak in the trust domain.
+
+mod add;
+mod approve;
+mod csv;
+mod list;
+mod request;
+mod resume;
+mod revoke;
+mod show;
+mod suspend;
+
+use super::Context;
+use crate::error::Result;
+use crate::render::Report;
+use clap::Subcommand;
+
+/// The verbs below `device`.
+#[derive(Subcommand)]
+pub(crate) enum Verb {
+    /// Add a device from its enrollment request, or devices whose public keys you have
+    Add(add::Args),
+    /// Believe a device that asked to be enrolled
+    Approve(approve::Args),
+    /// Show the devices, one a line
+    List(list::Args),
+    /// Believe a suspended device again, from now on
+    Resume(resume::Args),
+    /// Cut a device off for good
+    Revoke(revoke::Args),
+    /// Show one device
+    Show(show::Args),
+    /// Cut a device off until it is resumed
+    Suspend(suspend::Args),
+}
+
+/// Runs one of them.
+///
+/// # Errors
+/// As the verb says.
+pub(crate) fn run(verb: Verb, context: &Context) -> Result<Report> {
+    match verb {
+        Verb::Add(args) => add::run(&args, context),
+        Verb::Approve(args) => approve::run(&args, context),
+        Verb::List(args) => list::run(&args, context),
+        Verb::Resume(args) => resume::run(&args, context),
+        Verb::Revoke(args) => revoke::run(&args, context),
+        Verb::Show(args) => show::run(&args, context),
+        Verb::Suspend(args) => suspend::run(&args, context),
+    }
+}
+
+/// What every device learns only from the next manifest.
+const NEXT_PUBLISH: &str = "The other devices learn of it with the next publish.";

@@ -1,0 +1,59 @@
+//! `edgeseal device show`.
+
+use crate::clock;
+use crate::command::Context;
+use crate::error::Result;
+use crate::registry::{Access, key_state_word, state_word};
+use crate::render::{Report, big_words, escaped};
+use edgeseal_trust::id::DeviceId;
+use serde_json::json;
+use std::fmt::Write as _;
+
+/// What it is given.
+#[derive(clap::Args)]
+#[command(after_help = "Example:\n  edgeseal device show shed-1")]
+pub(crate) struct Args {
+    /// Id of the device
+    #[arg(value_parser = DeviceId::parse)]
+    id: DeviceId,
+}
+
+/// Shows all that the registry says of a device.
+///
+/// # Errors
+/// No such device.
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
+    let registry = context.open(Access::Read)?;
+    let device = registry.device(&args.id)?;
+    let mut text = format!("{}: {}", device.id, state_word(device.state));
+    if let Some(reason) = &device.reason {
+        let _ = write!(text, " ({})", escaped(reason));
+    }
+    for key in &device.keys {
+        let state = key_state_word(key.state);
+        let _ = write!(text, "\n  key {} {state}", key.key.id());
+        if key.not_before.seconds() > 0 {
+            let _ = write!(text, ", not before {}", clock::date(key.not_before));
+        }
+        if let Some(at) = key.retired_at {
+            let _ = write!(text, ", retired {}", clock::date(at));
+        }
+    }
+    let _ = write!(text, "\n  roles: {}", listed(&device.roles));
+    let _ = write!(text, "\n  groups: {}", listed(&device.groups));
+    if let Some(serial) = &device.serial {
+        let _ = write!(text, "\n  board serial: {}", escaped(serial));
+    }
+    if let Some(words) = &device.request_words {
+        let _ = write!(text, "\n  words of its request:\n{}", big_words(words));
+    }
+    Ok(Report::new(text, json!({ "device": device })))
+}
+
+fn listed<T: ToString>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "none".to_owned();
+    }
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    items.join(" ")
+}

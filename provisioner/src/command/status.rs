@@ -1,0 +1,180 @@
+//! `edgeseal status`.
+
+use super::Context;
+use super::publish::{Fleet, changed_devices};
+use crate::clock;
+use crate::error::Result;
+use crate::registry::{Access, Registry, state_word};
+use crate::render::Report;
+use edgeseal_trust::document::{Document, Manifest, Root};
+use edgeseal_trust::id::DeviceId;
+use edgeseal_trust::registry::DeviceState;
+use edgeseal_trust::time::UnixTime;
+use serde_json::{Map, Value, json};
+use std::fmt::Write as _;
+
+/// Shows what the registry holds, what was published, and what devices do not know yet.
+///
+/// # Errors
+/// The registry cannot be read.
+pub(crate) fn run(context: &Context) -> Result<Report> {
+    let registry = context.open(Access::Read)?;
+    let root = registry.root()?;
+    let last = registry.manifest()?;
+    let last = last.as_ref().map(Document::content);
+    let fleet = Fleet::of(&registry, last.map_or(1, Manifest::shard_count))?;
+    let (changed, lost) = changed_devices(&registry, &fleet, last)?;
+    let unpublished = Unpublished {
+        lost: lost
+            .into_iter()
+            .filter(|id| !registry.devices().contains_key(id))
+            .collect(),
+        devices: changed,
+        tables: tables_changed(&registry, root.content(), last),
+    };
+    let now = clock::now();
+    Ok(Report::new(
+        text(&registry, root.content(), last, &unpublished, now),
+        json(&registry, root.content(), last, &unpublished, now),
+    ))
+}
+
+struct Unpublished {
+    devices: Vec<DeviceId>,
+    lost: Vec<DeviceId>,
+    tables: bool,
+}
+
+impl Unpublished {
+    fn is_empty(&self) -> bool {
+        self.devices.is_empty() && self.lost.is_empty() && !self.tables
+    }
+}
+
+fn tables_changed(registry: &Registry, root: &Root, last: Option<&Manifest>) -> bool {
+    last.is_none_or(|last| {
+        !last.roles.iter().eq(registry.roles().values())
+            || !last.groups.iter().eq(registry.groups())
+            || last.root_version != root.version
+    })
+}
+
+fn counts(registry: &Registry) -> [(&'static str, usize); 4] {
+    [
+        DeviceState::Active,
+        DeviceState::Pending,
+        DeviceState::Suspended,
+        DeviceState::Revoked,
+    ]
+    .map(|state| {
+        let devices = registry.devices().values();
+        let count = devices.filter(|device| device.state == state).count();
+        (state_word(state), count)
+    })
+}
+
+fn text(
+    registry: &Registry,
+    root: &Root,
+    last: Option<&Manifest>,
+    unpublished: &Unpublished,
+    now: UnixTime,
+) -> String {
+    let mut text = format!("trust domain {}", registry.domain());
+    let _ = write!(
+        text,
+        "\n  root version {}, {}",
+        root.version,
+        until(root.expires_at, now)
+    );
+    let _ = match last {
+        None => write!(text, "\n  never published"),
+        Some(last) => write!(
+            text,
+            "\n  published sequence {} on {}, {}",
+            last.sequence,
+            clock::date(last.issued_at),
+            until(last.expires_at, now)
+        ),
+    };
+    let _ = write!(text, "\n  {} devices:", registry.devices().len());
+    for (state, count) in counts(registry) {
+        let _ = write!(text, " {count} {state}");
+    }
+    let (roles, groups) = (registry.roles().len(), registry.groups().len());
+    let _ = write!(text, "\n  {roles} roles, {groups} groups");
+    if unpublished.is_empty() {
+        text.push_str("\nEverything is published.");
+        return text;
+    }
+    let _ = write!(
+        text,
+        "\nNot published yet: {} devices",
+        unpublished.devices.len()
+    );
+    for id in unpublished.devices.iter().take(SHOWN_DEVICES) {
+        let _ = write!(text, " {id}");
+    }
+    if unpublished.devices.len() > SHOWN_DEVICES {
+        text.push_str(" ...");
+    }
+    if unpublished.tables {
+        text.push_str("; roles, groups or root");
+    }
+    for id in unpublished.lost.iter().take(SHOWN_DEVICES) {
+        let _ = write!(text, "\nLOST from the registry, though published: {id}");
+    }
+    text.push_str("\nNext: edgeseal publish --keys DIR");
+    text
+}
+
+fn json(
+    registry: &Registry,
+    root: &Root,
+    last: Option<&Manifest>,
+    unpublished: &Unpublished,
+    now: UnixTime,
+) -> Value {
+    let mut devices: Map<String, Value> = Map::new();
+    for (state, count) in counts(registry) {
+        devices.insert(state.to_owned(), count.into());
+    }
+    let published = last.map(|last| {
+        json!({
+            "root_version": last.root_version,
+            "sequence": last.sequence,
+            "iat": last.issued_at,
+            "exp": last.expires_at,
+            "expired": last.expires_at <= now,
+            "shards": last.shards.len(),
+        })
+    });
+    json!({
+        "domain": registry.domain(),
+        "root": {
+            "version": root.version,
+            "exp": root.expires_at,
+            "expired": root.expires_at <= now,
+        },
+        "published": published,
+        "devices": devices,
+        "roles": registry.roles().len(),
+        "groups": registry.groups().len(),
+        "unpublished": {
+            "devices": unpublished.devices,
+            "lost": unpublished.lost,
+            "tables": unpublished.tables,
+        },
+    })
+}
+
+fn until(expires_at: UnixTime, now: UnixTime) -> String {
+    let word = if expires_at <= now {
+        "EXPIRED on"
+    } else {
+        "valid until"
+    };
+    format!("{word} {}", clock::date(expires_at))
+}
+
+const SHOWN_DEVICES: usize = 10;

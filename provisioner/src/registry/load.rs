@@ -1,0 +1,127 @@
+//! Reading a registry: everything or nothing, each refusal with file and line.
+
+use super::lock::Lock;
+use super::{Changed, DeviceRecord, DomainFile, GroupsFile, Registry, RolesFile};
+use crate::error::{CommandError, Result};
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
+
+/// The format that this program reads and writes.
+pub(super) const FORMAT: u64 = 1;
+
+pub(super) fn load(dir: &Path, lock: Lock) -> Result<Registry> {
+    let domain = read_domain(&dir.join("domain.json"))?;
+    let roles_path = dir.join("roles.json");
+    let mut roles = BTreeMap::new();
+    for role in read_json::<RolesFile>(&roles_path)?.roles {
+        let name = role.name.clone();
+        if roles.insert(name.clone(), role).is_some() {
+            return Err(corrupt(&roles_path, None, &format!("{name} occurs twice")));
+        }
+    }
+    let groups = read_json::<GroupsFile>(&dir.join("groups.json"))?.groups;
+    let mut registry = Registry {
+        dir: dir.to_owned(),
+        domain,
+        roles,
+        groups: BTreeSet::from_iter(groups),
+        devices: BTreeMap::new(),
+        owners: HashMap::new(),
+        changed: Changed::default(),
+        _lock: lock,
+    };
+    for bucket in 0..=u8::MAX {
+        read_bucket(&mut registry, bucket)?;
+    }
+    Ok(registry)
+}
+
+pub(super) fn bucket_name(bucket: u8) -> String {
+    format!("{bucket:02x}.jsonl")
+}
+
+fn read_domain(path: &Path) -> Result<DomainFile> {
+    let text = read_text(path)?;
+    let value: serde_json::Value = parse_json(path, &text)?;
+    let format = value.get("edgeseal_registry").and_then(|v| v.as_u64());
+    match format {
+        Some(FORMAT) => parse_json(path, &text),
+        Some(other) => {
+            let reason = format!("{} has format {other}; this is {FORMAT}", path.display());
+            Err(CommandError::configuration("registry-format", reason)
+                .hint("a newer edgeseal wrote it: install that one"))
+        }
+        None => Err(corrupt(path, None, "edgeseal_registry is missing")),
+    }
+}
+
+fn read_bucket(registry: &mut Registry, bucket: u8) -> Result<()> {
+    let path = registry.dir.join("devices").join(bucket_name(bucket));
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(why) => return Err(CommandError::io("read", &path, &why)),
+    };
+    if bytes.last().is_some_and(|last| *last != b'\n') {
+        let lines = bytes.split(|b| *b == b'\n').count();
+        return Err(corrupt(&path, Some(lines), "the last line is cut off"));
+    }
+    let mut before: Option<DeviceRecord> = None;
+    for (index, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+        let number = index.saturating_add(1);
+        let refuse = |what: &str| Err(corrupt(&path, Some(number), what));
+        let device: DeviceRecord = match serde_json::from_slice(line) {
+            Ok(device) => device,
+            Err(why) => return refuse(&plain(&why)),
+        };
+        if DeviceRecord::bucket_of(&device.id) != bucket {
+            return refuse(&format!("{} belongs into another file", device.id));
+        }
+        if before.as_ref().is_some_and(|before| before.id >= device.id) {
+            return refuse(&format!("{} occurs twice or out of order", device.id));
+        }
+        if let Err(why) = registry.judge_device(&device) {
+            return refuse(&why.reason);
+        }
+        for key in &device.keys {
+            registry.owners.insert(key.key.id(), device.id.clone());
+        }
+        if let Some(before) = before.replace(device) {
+            registry.devices.insert(before.id.clone(), before);
+        }
+    }
+    registry
+        .devices
+        .extend(before.map(|last| (last.id.clone(), last)));
+    Ok(())
+}
+
+fn read_json<T: DeserializeOwned>(path: &Path) -> Result<T> {
+    parse_json(path, &read_text(path)?)
+}
+
+fn parse_json<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
+    serde_json::from_str(text).map_err(|why| corrupt(path, Some(why.line()), &plain(&why)))
+}
+
+fn read_text(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(|why| CommandError::io("read", path, &why))?;
+    String::from_utf8(bytes).map_err(|_| corrupt(path, None, "not UTF-8"))
+}
+
+pub(super) fn corrupt(path: &Path, line: Option<usize>, what: &str) -> CommandError {
+    let line = line.map_or(String::new(), |line| format!(":{line}"));
+    let reason = format!("{}{line}: {what}", path.display());
+    CommandError::configuration("registry-corrupt", reason).hint(
+        "restore the file (git checkout, or your backup) or repair the line; \
+         nothing was changed",
+    )
+}
+
+/// What serde says, without its own line and column, which count within one line here.
+fn plain(why: &serde_json::Error) -> String {
+    let text = why.to_string();
+    let end = text.rfind(" at line ").unwrap_or(text.len());
+    text.get(..end).unwrap_or(&text).to_owned()
+}

@@ -1,0 +1,141 @@
+//! What was signed: roots, and the manifest and shards of the last publish.
+
+use super::atomic::{self, Batch};
+use super::{Registry, load, pretty};
+use crate::error::{CommandError, Result};
+use edgeseal_trust::document::{Digest, Document, Manifest, Root};
+use std::collections::HashSet;
+use std::path::PathBuf;
+
+impl Registry {
+    /// The roots, oldest first, as they were signed.
+    ///
+    /// # Errors
+    /// One is missing or cannot be read.
+    pub(crate) fn roots(&self) -> Result<Vec<Document<Root>>> {
+        let mut roots = Vec::new();
+        for version in 1_u64.. {
+            let path = self.dir.join("root").join(format!("{version}.json"));
+            if !path.exists() {
+                break;
+            }
+            let octets =
+                std::fs::read(&path).map_err(|why| CommandError::io("read", &path, &why))?;
+            let root = Document::<Root>::load(&octets)
+                .and_then(|root| root.verify(&root.content().root).map(|()| root))
+                .map_err(|why| load::corrupt(&path, None, &why.to_string()))?;
+            if root.content().version != version || root.content().domain != self.domain.domain {
+                let what = "the root of another domain or version";
+                return Err(load::corrupt(&path, None, what));
+            }
+            roots.push(root);
+        }
+        Ok(roots)
+    }
+
+    /// The newest root.
+    ///
+    /// # Errors
+    /// As [`Registry::roots`], or there is none.
+    pub(crate) fn root(&self) -> Result<Document<Root>> {
+        let newest = self.roots()?.pop();
+        newest.ok_or_else(|| load::corrupt(&self.dir.join("root").join("1.json"), None, "missing"))
+    }
+
+    /// The manifest of the last publish.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn manifest(&self) -> Result<Option<Document<Manifest>>> {
+        let path = self.published_dir().join("manifest.json");
+        let octets = match std::fs::read(&path) {
+            Ok(octets) => octets,
+            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(why) => return Err(CommandError::io("read", &path, &why)),
+        };
+        let manifest = Document::<Manifest>::load(&octets);
+        let manifest = manifest.map_err(|why| load::corrupt(&path, None, &why.to_string()))?;
+        Ok(Some(manifest))
+    }
+
+    /// A shard of the last publish.
+    ///
+    /// # Errors
+    /// It is missing, or is not what the manifest says.
+    pub(crate) fn shard(&self, digest: Digest) -> Result<Vec<u8>> {
+        let path = self.shard_dir().join(format!("{digest}.json"));
+        let octets = std::fs::read(&path).map_err(|why| CommandError::io("read", &path, &why))?;
+        if Digest::of(&octets) == digest {
+            return Ok(octets);
+        }
+        Err(load::corrupt(&path, None, "its SHA-256 is not its name"))
+    }
+
+    /// The lowest sequence that may be signed.
+    pub(crate) fn next_sequence(&self, last: Option<&Manifest>) -> u64 {
+        let after = last.map_or(1, |manifest| manifest.sequence.saturating_add(1));
+        self.domain.next_sequence.max(after)
+    }
+
+    /// Makes sure that no later publish signs `sequence`, whatever happens to this one.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn reserve(&mut self, sequence: u64) -> Result<()> {
+        self.domain.next_sequence = sequence.saturating_add(1);
+        atomic::write(&self.dir, "domain.json", &pretty(&self.domain)?)
+    }
+
+    /// Keeps what was signed: the new shards, then the manifest that names them.
+    ///
+    /// # Errors
+    /// The system refuses. The last publish is then as before.
+    pub(crate) fn keep_published<'a>(
+        &self,
+        manifest: &[u8],
+        new_shards: impl IntoIterator<Item = (Digest, &'a [u8])>,
+    ) -> Result<()> {
+        let shards = self.shard_dir();
+        let mut batch = Batch::new(&shards)?;
+        for (digest, octets) in new_shards {
+            batch.add(&format!("{digest}.json"), octets)?;
+        }
+        batch.commit()?;
+        atomic::write(&self.published_dir(), "manifest.json", manifest)
+    }
+
+    /// Removes the shards that `manifest` does not name.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn prune(&self, manifest: &Manifest) -> Result<()> {
+        let dir = self.shard_dir();
+        let named: HashSet<String> = manifest
+            .shards
+            .iter()
+            .map(|digest| format!("{digest}.json"))
+            .collect();
+        let entries =
+            std::fs::read_dir(&dir).map_err(|why| CommandError::io("read", &dir, &why))?;
+        for entry in entries {
+            let path = entry
+                .map_err(|why| CommandError::io("read", &dir, &why))?
+                .path();
+            let name = path.file_name().and_then(|name| name.to_str());
+            let is_ours = |name: &str| name.ends_with(".json") || name.ends_with(".tmp");
+            if name.is_some_and(|name| is_ours(name) && !named.contains(name)) {
+                std::fs::remove_file(&path)
+                    .map_err(|why| CommandError::io("remove", &path, &why))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn published_dir(&self) -> PathBuf {
+        self.dir.join("published")
+    }
+
+    fn shard_dir(&self) -> PathBuf {
+        self.published_dir().join("shard")
+    }
+}

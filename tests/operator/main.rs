@@ -1,0 +1,21 @@
+//! The operator's program as an operator uses it: the real binary, its arguments, its output, its
+//! exit code, and the files it leaves.
+
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used
+)]
+
+mod devices;
+mod domain;
+mod fleet;
+mod inspect;
+mod publish;
+mod registry;
+mod roles;
+mod support;
