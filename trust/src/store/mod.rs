@@ -16,6 +16,8 @@ mod atomic_file;
 mod commit;
 mod document_files;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod index;
 mod key_cache;
 mod record;
