@@ -17,6 +17,8 @@ mod cached;
 mod commit;
 mod document_files;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod index;
 mod key_cache;
 mod record;
