@@ -47,39 +47,75 @@ fn it_fits_80_columns_and_leaves_no_trace() {
     let output = command(&[]).env("TMPDIR", place.path()).output().unwrap();
     assert!(output.status.success(), "{}", told(&output));
     let text = String::from_utf8(output.stdout).unwrap();
-    let wide: Vec<&str> = text.lines().filter(|line| line.chars().count() > 80).collect();
+    let wide: Vec<&str> = text
+        .lines()
+        .filter(|line| line.chars().count() > 80)
+        .collect();
     assert!(wide.is_empty(), "{wide:#?}");
-    assert!(text.trim_end().ends_with("5 of 5 honest messages accepted, 9 of 9 hostile ones refused."));
+    assert!(
+        text.trim_end()
+            .ends_with("5 of 5 honest messages accepted, 9 of 9 hostile ones refused.")
+    );
     let left: Vec<_> = std::fs::read_dir(place.path()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
 fn a_real_broker_serves_as_well() {
-    let Some(mosquitto) = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"].into_iter().find(|path| Path::new(path).exists()) else {
+    let Some(mosquitto) = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"]
+        .into_iter()
+        .find(|path| Path::new(path).exists())
+    else {
         // A machine without mosquitto has the embedded broker's tests; CI installs it and says so here.
         assert!(std::env::var_os("CI").is_none(), "CI must have mosquitto");
         return;
     };
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let broker = Command::new(mosquitto).args(["-p", &port.to_string()]).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let broker = Command::new(mosquitto)
+        .args(["-p", &port.to_string()])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
     let _broker = Killed(broker.unwrap());
     let started = Instant::now();
     while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(started.elapsed() < Duration::from_secs(10), "mosquitto does not listen");
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "mosquitto does not listen"
+        );
         std::thread::sleep(Duration::from_millis(20));
     }
-    judge(&demo(&["--json", "--broker", &format!("mqtt://127.0.0.1:{port}")]));
+    judge(&demo(&[
+        "--json",
+        "--broker",
+        &format!("mqtt://127.0.0.1:{port}"),
+    ]));
 }
 
 #[test]
 fn an_absent_broker_is_said_so() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
     let output = demo(&["--broker", &format!("mqtt://127.0.0.1:{port}")]);
     assert_eq!(output.status.code(), Some(69));
-    assert!(told(&output).contains("no MQTT connection to 127.0.0.1"), "{}", told(&output));
+    assert!(
+        told(&output).contains("no MQTT connection to 127.0.0.1"),
+        "{}",
+        told(&output)
+    );
     let output = demo(&["--broker", "http://127.0.0.1"]);
-    assert!(told(&output).contains("write mqtt://HOST"), "{}", told(&output));
+    assert!(
+        told(&output).contains("write mqtt://HOST"),
+        "{}",
+        told(&output)
+    );
 }
 
 fn judge(output: &Output) -> Value {
@@ -102,7 +138,11 @@ fn command(args: &[&str]) -> Command {
 }
 
 fn told(output: &Output) -> String {
-    format!("{}\n{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}\n{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 struct Killed(Child);
