@@ -16,6 +16,7 @@ mod enrolled;
 mod http;
 mod limits;
 mod openapi;
+mod owner;
 mod place;
 mod schema;
 mod service;
