@@ -14,6 +14,7 @@ mod callers;
 mod domain;
 mod enrolled;
 mod http;
+mod kill;
 mod limits;
 mod openapi;
 mod owner;
