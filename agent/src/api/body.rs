@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::Write;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
@@ -80,7 +80,8 @@ pub(super) async fn read(
 /// Writes a request's body to a file as it arrives: for bundle files, which may not fit in memory.
 ///
 /// # Errors
-/// As [`read`], `patience` for each part of it; and a failure when the file cannot be written.
+/// As [`read`], `patience` for each [`PATIENCE_OCTETS`] of it, so that nobody who drips keeps others
+/// waiting; and a failure when the file cannot be written.
 pub(super) async fn spool(
     mut body: Incoming,
     limit: u64,
@@ -88,11 +89,16 @@ pub(super) async fn spool(
     mut file: File,
 ) -> Result<File, Problem> {
     expect_size(&body, limit)?;
+    let start = Instant::now();
     let mut written: u64 = 0;
-    while let Some(frame) = timeout(patience, body.frame())
-        .await
-        .map_err(|_| too_slow())?
-    {
+    loop {
+        let parts = written.checked_div(PATIENCE_OCTETS).unwrap_or(0);
+        let parts = u32::try_from(parts).unwrap_or(u32::MAX).saturating_add(1);
+        let left = patience
+            .saturating_mul(parts)
+            .saturating_sub(start.elapsed());
+        let frame = timeout(left, body.frame()).await.map_err(|_| too_slow())?;
+        let Some(frame) = frame else { break };
         let Ok(octets) = frame.map_err(|_| broken_off())?.into_data() else {
             continue;
         };
@@ -150,3 +156,6 @@ fn broken_off() -> Problem {
         "send Content-Length, or chunks with their end",
     )
 }
+
+/// 1 MiB: slower than any card or cable is.
+const PATIENCE_OCTETS: u64 = 1 << 20;

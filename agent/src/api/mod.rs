@@ -45,7 +45,7 @@ pub struct Shared {
     throttle: Mutex<Throttle>,
     refusals: Mutex<RefusalLog>,
     /// Held while a bundle is received and applied.
-    updates: tokio::sync::Mutex<()>,
+    updates: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// What the configuration says of the API, made ready.
@@ -83,7 +83,7 @@ impl Shared {
             connections: Connections::default(),
             throttle: Mutex::default(),
             refusals: Mutex::new(RefusalLog::new(REFUSALS_LOGGED, REFUSAL_INTERVAL)),
-            updates: tokio::sync::Mutex::default(),
+            updates: Arc::default(),
         }
     }
 

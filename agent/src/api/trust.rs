@@ -18,7 +18,7 @@ pub(super) async fn apply(
     body: Incoming,
     patience: Duration,
 ) -> Result<Response<Reply>, Problem> {
-    let Ok(_alone) = shared.updates.try_lock() else {
+    let Ok(alone) = Arc::clone(&shared.updates).try_lock_owned() else {
         return Err(Problem::new(
             ErrorClass::Failure,
             "update-running",
@@ -28,5 +28,20 @@ pub(super) async fn apply(
     };
     let file = shared.agent.scratch_file()?;
     let file = body::spool(body, limits::BUNDLE_OCTETS, patience, file).await?;
-    json(&shared.agent.apply(file).await?)
+    // Whoever hangs up now ends this request, but not what it began: what is committed must come into
+    // force.
+    let agent = Arc::clone(&shared.agent);
+    let applying = tokio::spawn(async move {
+        let _alone = alone;
+        agent.apply(file).await
+    });
+    let applied = applying.await.map_err(|error| {
+        Problem::new(
+            ErrorClass::Failure,
+            "update",
+            error.to_string(),
+            "see the agent's log",
+        )
+    })?;
+    json(&applied?)
 }

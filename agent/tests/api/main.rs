@@ -13,6 +13,7 @@
 mod callers;
 mod domain;
 mod enrolled;
+mod hostile;
 mod http;
 mod kill;
 mod limits;
