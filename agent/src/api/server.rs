@@ -87,7 +87,14 @@ pub async fn serve(
 
 /// How many connections there are, in all and by user.
 #[derive(Debug, Default)]
-pub(super) struct Connections(Mutex<HashMap<u32, u32>>);
+pub(super) struct Connections(Mutex<HashMap<u32, Places>>);
+
+/// The connections of one user.
+#[derive(Clone, Copy, Debug, Default)]
+struct Places {
+    count: u32,
+    privileged: bool,
+}
 
 /// One admitted connection; its place is free again when this is dropped.
 struct Place {
@@ -96,35 +103,39 @@ struct Place {
 }
 
 impl Connections {
-    /// All of them may be root's and the agent's own; of any other user's, half.
+    /// All of them may be root's and the agent's own; of any other user's, half, and of all others'
+    /// together, seven eighths: root is never shut out.
     fn enter(&self, uid: u32, privileged: bool, limit: u32) -> bool {
         let mut by_uid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let all = by_uid
-            .values()
-            .fold(0, |sum: u32, count| sum.saturating_add(*count));
-        let share = if privileged {
-            limit
-        } else {
-            (limit / 2).max(1)
-        };
-        let own = by_uid.get(&uid).copied().unwrap_or(0);
-        if all >= limit || own >= share {
+        let (mut all, mut others) = (0_u32, 0_u32);
+        for places in by_uid.values() {
+            all = all.saturating_add(places.count);
+            if !places.privileged {
+                others = others.saturating_add(places.count);
+            }
+        }
+        let own = by_uid.get(&uid).map_or(0, |places| places.count);
+        let share = (limit / 2).max(1);
+        let for_others = limit.saturating_sub((limit / 8).max(1)).max(1);
+        if all >= limit || (!privileged && (own >= share || others >= for_others)) {
             return false;
         }
-        by_uid.insert(uid, own.saturating_add(1));
+        let count = own.saturating_add(1);
+        by_uid.insert(uid, Places { count, privileged });
         true
     }
 
     pub(super) fn count(&self) -> u64 {
         let by_uid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        by_uid.values().map(|count| u64::from(*count)).sum()
+        let counts = by_uid.values().map(|places| u64::from(places.count));
+        counts.sum()
     }
 
     fn leave(&self, uid: u32) {
         let mut by_uid = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = by_uid.get_mut(&uid) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
+        if let Some(places) = by_uid.get_mut(&uid) {
+            places.count = places.count.saturating_sub(1);
+            if places.count == 0 {
                 by_uid.remove(&uid);
             }
         }
@@ -174,7 +185,9 @@ fn refuse(stream: &UnixStream, limit: u32) {
     let problem = Problem::new(
         ErrorClass::Failure,
         "too-many-connections",
-        format!("there are {limit} connections, or this user has half of them"),
+        format!(
+            "there are {limit} connections, or this user or all but root have their share of them"
+        ),
         "close some, or raise max_connections of [api]",
     );
     let body = problem.to_json();
@@ -248,5 +261,14 @@ mod tests {
         connections.leave(1000);
         assert!(connections.enter(1001, false, 8));
         assert!(Connections::default().enter(1000, false, 1));
+    }
+
+    #[test]
+    fn several_users_together_do_not_shut_root_out() {
+        let connections = Connections::default();
+        let many = (1000..1100).filter(|uid| connections.enter(*uid, false, 64));
+        assert_eq!(many.count(), 56);
+        assert!((0..8).all(|_| connections.enter(0, true, 64)));
+        assert!(!connections.enter(0, true, 64));
     }
 }
