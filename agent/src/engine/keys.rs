@@ -60,6 +60,16 @@ pub enum Step<T> {
     NeedsKey(KeyTicket),
 }
 
+impl<T> Step<T> {
+    /// The same step with another outcome.
+    pub fn map<U>(self, of: impl FnOnce(T) -> U) -> Step<U> {
+        match self {
+            Self::Done(outcome) => Step::Done(of(outcome)),
+            Self::NeedsKey(ticket) => Step::NeedsKey(ticket),
+        }
+    }
+}
+
 /// A key to be loaded for the manifest in force.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct KeyTicket {

@@ -42,14 +42,20 @@ impl Engine {
         now: &Now,
         loaded: Option<&LoadedKey>,
     ) -> Step<Result<Verdict, Failure>> {
-        let memory = self.memory.as_mut().into();
+        let crowds = self.crowds_others(received.consumer);
+        let memory = match (&mut self.memory, crowds) {
+            (Some(memory), true) => Memory::Foresee(memory),
+            (memory, _) => memory.as_mut().into(),
+        };
         let judge = Judge {
             settings: &self.settings,
             in_force: self.in_force.as_ref(),
             now,
             loaded,
         };
-        let step = judge.run(token, received, memory, &mut ());
+        let step = judge
+            .run(token, received, memory, &mut ())
+            .map(share(crowds));
         if let Step::Done(outcome) = &step {
             self.count(outcome);
         }
@@ -77,10 +83,21 @@ impl Engine {
             now,
             loaded,
         };
-        match judge.run(token, &received, memory, &mut recorder) {
-            Step::Done(outcome) => Step::Done(explanation(recorder, token, &outcome)),
-            Step::NeedsKey(ticket) => Step::NeedsKey(ticket),
-        }
+        judge
+            .run(token, &received, memory, &mut recorder)
+            .map(share(self.crowds_others(consumer)))
+            .map(|outcome| explanation(recorder, token, &outcome))
+    }
+
+    /// Whether this is one more named consumer of a user that has its share of them: a quarter, so
+    /// that nobody who makes up names takes the memory from the others.
+    fn crowds_others(&self, consumer: &ConsumerId) -> bool {
+        let (Some(memory), Some(user)) = (&self.memory, user_of_named(consumer)) else {
+            return false;
+        };
+        let share = memory.bounds().consumers.div_ceil(4);
+        !memory.is_known(consumer)
+            && memory.consumers_named(|name| user_of_named(name) == Some(user)) >= share
     }
 
     fn count(&mut self, outcome: &Result<Verdict, Failure>) {
@@ -91,6 +108,24 @@ impl Engine {
             Err(failure) => counts::add(&mut counts.failed, failure.code()),
         }
     }
+}
+
+/// What is accepted in a memory that has no room for it is not judged.
+fn share(is_taken: bool) -> impl FnOnce(Result<Verdict, Failure>) -> Result<Verdict, Failure> {
+    move |outcome| match outcome {
+        Ok(Verdict::Verified(_)) if is_taken => {
+            Err(Failure::MemoryFull("this user has its share of consumers"))
+        }
+        outcome => outcome,
+    }
+}
+
+/// The part of an [`api_consumer`](super::api_consumer) with a name that says whose it is.
+fn user_of_named(consumer: &str) -> Option<&str> {
+    consumer
+        .rsplit_once(':')
+        .map(|(user, _)| user)
+        .filter(|user| user.contains(':'))
 }
 
 /// All that a verification stands on but the message.

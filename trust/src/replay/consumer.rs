@@ -67,6 +67,11 @@ impl Consumers {
         self.by_number.get(number)
     }
 
+    /// The names that have been used since the start.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(|name| &**name)
+    }
+
     /// The name of a consumer, if it has been used since the start.
     pub(super) fn name(&self, number: u64) -> Option<&ConsumerId> {
         let mut names = self.by_name.iter();

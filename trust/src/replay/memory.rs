@@ -223,6 +223,22 @@ impl ReplayMemory {
         self.clone.take()
     }
 
+    /// The bounds it was made with.
+    pub const fn bounds(&self) -> Bounds {
+        self.bounds
+    }
+
+    /// Whether anything was ever judged for this consumer.
+    pub fn is_known(&self, consumer: &ConsumerId) -> bool {
+        self.consumers.named(consumer).is_some()
+    }
+
+    /// How many consumers have such a name, of those that were heard of since the start: of the others
+    /// only a hash is known.
+    pub fn consumers_named(&self, such: impl Fn(&str) -> bool) -> usize {
+        self.consumers.names().filter(|name| such(name)).count()
+    }
+
     /// How full the memory is.
     pub fn counts(&self) -> Counts {
         Counts {

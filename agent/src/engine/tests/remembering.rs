@@ -83,3 +83,32 @@ fn at_the_bound_of_consumers_a_new_one_is_a_failure() {
     assert_eq!(outcomes[..4], ["verified"; 4]);
     assert_eq!(outcomes[4..], ["memory-full"; 2]);
 }
+
+#[test]
+fn one_user_with_many_names_leaves_room_for_the_others() {
+    let bounds = Bounds {
+        consumers: 16,
+        ..BOUNDS
+    };
+    let memory = ReplayMemory::new(bounds, Past::Known, at(NOW));
+    let mut two = Engine::new(settings(), ready(2), Some(memory));
+    two.set_in_force(Some(in_force(2)));
+    let now = now_of(&two);
+    let mut sent = messages(20).into_iter();
+    let mut verify_as = |uid, name: Option<&str>| {
+        let consumer = crate::engine::api_consumer(uid, name);
+        match two.verify(&sent.next().unwrap(), &consumer, &now, None) {
+            Step::Done(outcome) => code(&outcome),
+            Step::NeedsKey(_) => "needs-key",
+        }
+    };
+    let greedy: Vec<_> = (0..16)
+        .map(|number| verify_as(1000, Some(&format!("n{number}"))))
+        .collect();
+    assert_eq!(greedy[..4], ["verified"; 4]);
+    assert_eq!(greedy[4..], ["memory-full"; 12]);
+    assert_eq!(verify_as(1000, Some("n0")), "verified", "known before");
+    assert_eq!(verify_as(1000, None), "verified", "its own without a name");
+    assert_eq!(verify_as(100, Some("n0")), "verified", "another user");
+    assert_eq!(verify_as(0, None), "verified");
+}
