@@ -97,6 +97,37 @@ fn nothing_is_signed_for_another_domain() {
     }
 }
 
+#[test]
+fn a_deletion_is_not_signed_as_a_retained_statement() {
+    let minter = Minter::new(
+        domain::key_of("sensor"),
+        &TrustDomain::parse("farm").unwrap(),
+        DeviceId::parse("sensor").unwrap(),
+    );
+    for (payload, code) in [(&b""[..], Some("retained-empty")), (b"on", None)] {
+        let draft = Draft {
+            kind: Kind::Retained,
+            topic: b"site/sensor/state",
+            payload,
+            properties: Properties::default(),
+            audience: &Audience::parse("domain:farm").unwrap(),
+            issued_at: UnixTime::from_seconds(NOW),
+            lifetime_seconds: 60,
+            id: TokenId {
+                epoch: 3,
+                stream: Stream::Reliable,
+                counter: 100,
+            },
+            trust_sequence: 7,
+            clock_unsynchronized: false,
+            captured_at: None,
+            vouched: false,
+        };
+        let minted = minter.mint(&domain::roles(), &draft);
+        assert_eq!(minted.err().map(|why| why.code()), code);
+    }
+}
+
 fn judged(token: &str, typ: &'static str, kind: Kind) -> &'static str {
     let domain = Domain::new();
     let parsed = Unverified::parse(token.as_bytes(), typ).unwrap();

@@ -130,9 +130,10 @@ class Verifier:
 
     def login(self, line):
         now = line.get("now", self.now)
-        c, _, _ = self.opened(line, "edgeseal-login+jwt", "login", now)
+        c, device, _ = self.opened(line, "edgeseal-login+jwt", "login", now)
         need(c["aud"] == line["audience"] and c["aud"].startswith("login:"), "audience")
         self.in_time(c, 300, now)
+        self.young(device, now)
 
     def judge(self, line):
         kind, now = line.get("kind", "message"), line.get("now", self.now)
@@ -146,9 +147,12 @@ class Verifier:
         properties = line.get("properties")
         if properties is not None: self.bound(c, properties)
         self.granted(c, device, kind, (properties or {}).get("response_topic"))
+        self.young(device, now)
+        self.remember(c, kid, device["id"], kind, line.get("consumer", ""), line.get("retain", False), payload)
+
+    def young(self, device, now):
         for role in (self.roles[name] for name in device["roles"]):
             need(now - self.manifest["iat"] <= role.get("manifest_age_seconds", 2**64), "manifest-too-old")
-        self.remember(c, kid, device["id"], kind, line.get("consumer", ""), line.get("retain", False), payload)
 
     def typed(self, c, kind):
         types, needed = dict(iss=str, sub=str, aud=str, iat=int, exp=int, jti=str), "iss sub aud iat exp jti"
@@ -161,6 +165,7 @@ class Verifier:
             need((name, value) in (("clk", "unsynchronized"), ("vch", True)) or name not in ("clk", "vch"), "claim-value")
             need(name != "jti" or JTI.match(value) and all(int(n) < 2**64 for n in value.split(".")), "claim-value")
         need(all(name in c for name in needed.split()), "claim-missing")
+        need(kind != "retained" or c["phs"] != sha(b""), "claim-value")
 
     def addressed(self, aud, kind):
         type_, colon, name = aud.partition(":")

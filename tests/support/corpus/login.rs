@@ -144,6 +144,12 @@ fn times() -> Vec<Named> {
     };
     let mut stale = addressed(&times(LATE - 5, LATE + 55), SERVICE);
     stale["now"] = json!(LATE);
+    let hour = NOW + 3_601;
+    let of_meter = login("meter")
+        .claim("iat", &hour.to_string())
+        .claim("exp", &(hour + 60).to_string());
+    let mut too_old = addressed(&of_meter, SERVICE);
+    too_old["now"] = json!(hour);
     vec![
         judged(
             "login-expired",
@@ -162,6 +168,12 @@ fn times() -> Vec<Named> {
             "lifetime",
             "one second longer than a login may live",
             &times(NOW - 5, NOW + 296),
+        ),
+        line(
+            "login-manifest-too-old",
+            "manifest-too-old",
+            "a role of the device asks for a younger manifest",
+            too_old,
         ),
         line(
             "login-trust-stale",

@@ -204,6 +204,22 @@ fn audiences() -> Vec<Named> {
             &honest.claim("aud", "\"login:mqtts://broker\""),
         ),
         line(
+            "retained-empty",
+            "claim-value",
+            "a retained statement over the empty payload: a deletion is a message",
+            with(
+                message(
+                    Forge::message("sensor", "site/sensor/state", b"")
+                        .typ("edgeseal-retained+jwt")
+                        .token(),
+                    "site/sensor/state",
+                    b"",
+                ),
+                "kind",
+                "retained",
+            ),
+        ),
+        line(
             "not-a-command",
             "not-a-command",
             "a retained statement addressed like a command",

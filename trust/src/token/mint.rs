@@ -99,6 +99,9 @@ pub enum MintRefusal {
     /// A user property's name or value has more octets than MQTT can carry.
     #[error("a user property is longer than 65535 octets")]
     PropertySize,
+    /// A retained statement without a payload: what deletes one is signed as a message.
+    #[error("a retained statement has a payload; a deletion is signed as a message")]
+    RetainedEmpty,
     /// The response topic is none.
     #[error("the response topic is no topic name: {0}")]
     ResponseTopic(InvalidTopic),
@@ -119,6 +122,7 @@ impl MintRefusal {
             Self::NotGranted(refusal) => refusal.code(),
             Self::PropertySize => "property-size",
             Self::ResponseTopic(_) => "response-topic",
+            Self::RetainedEmpty => "retained-empty",
             Self::Size(_) => "size",
             Self::TopicName(_) => "topic-name",
         }
@@ -217,6 +221,9 @@ impl Minter {
         topic: Topic<'_>,
     ) -> Result<(), MintRefusal> {
         let domain_only = draft.kind == Kind::Retained;
+        if domain_only && draft.payload.is_empty() {
+            return Err(MintRefusal::RetainedEmpty);
+        }
         match draft.audience {
             Audience::Domain(domain) if *domain == self.domain => {}
             Audience::Device(_) | Audience::Group(_) if !domain_only => {}

@@ -42,6 +42,9 @@ impl Judgement<'_> {
         trace.passed(Check::Signature, format_args!("verifies"));
         let claims = Claims::read(octets, Profile::Message)?;
         let message = claims.message.as_ref().ok_or(Rejection::ClaimsJson)?;
+        if rule.kind == Kind::Retained && message.payload_hash == EMPTY {
+            return Err(Rejection::ClaimValue("phs").into()); // a deletion is a message
+        }
         trace.passed(Check::Claims, format_args!("complete, jti {}", claims.id));
         self.receiver.expect_sender(peer, &claims, rule.kind)?;
         trace.passed(
@@ -285,3 +288,9 @@ impl Judgement<'_> {
         })
     }
 }
+
+/// SHA-256 of no octets.
+const EMPTY: [u8; 32] = [
+    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
+    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
+];

@@ -235,6 +235,7 @@ pub fn verify_login(
             }));
         }
         receiver.expect_time(&claims, limits::LOGIN_LIFETIME_SECONDS, now)?;
+        receiver.expect_manifest_age(peer, now)?;
         Ok(Arc::clone(&peer.device))
     };
     match run() {
