@@ -3,7 +3,7 @@
 
 use crate::error::{CommandError, Result};
 use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// Judges a directory for private keys; it need not exist yet.
 ///
@@ -50,8 +50,46 @@ fn resolved(path: &Path) -> Result<PathBuf> {
     for above in path.ancestors() {
         if let Ok(real) = above.canonicalize() {
             let rest = path.strip_prefix(above).unwrap_or(Path::new(""));
-            return Ok(real.join(rest));
+            return Ok(rest.components().fold(real, step));
         }
     }
     Ok(path)
+}
+
+/// One step further, where nothing is a link because nothing exists yet.
+fn step(mut at: PathBuf, component: Component<'_>) -> PathBuf {
+    match component {
+        Component::ParentDir => drop(at.pop()),
+        other => at.push(other),
+    }
+    at
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge_place;
+
+    #[test]
+    fn no_detour_leads_into_the_registry_or_a_work_tree() {
+        let dir = tempfile::tempdir().unwrap();
+        let (registry, tree) = (dir.path().join("registry"), dir.path().join("tree"));
+        std::fs::create_dir_all(&registry).unwrap();
+        std::fs::create_dir_all(tree.join(".git")).unwrap();
+        let code = |place: &str| {
+            let judged = judge_place(&dir.path().join(place), &registry);
+            judged.err().map(|why| why.code)
+        };
+        assert_eq!(code("elsewhere/keys"), None);
+        for place in [
+            "registry/keys",
+            "absent/../registry/keys",
+            "absent/./x/../../registry",
+        ] {
+            assert_eq!(code(place), Some("keys-in-registry"), "{place}");
+        }
+        for place in ["tree/keys", "absent/../tree/keys", "tree/absent/../keys"] {
+            assert_eq!(code(place), Some("keys-in-git"), "{place}");
+        }
+        assert_eq!(code("tree/../elsewhere"), None);
+    }
 }
