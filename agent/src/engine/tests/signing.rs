@@ -218,12 +218,12 @@ fn a_lifetime_is_asked_for_or_the_default_clipped_to_what_is_granted() {
     let none = r#"{"topic":"site/one/a","payload_b64":"","lifetime_seconds":0}"#;
     assert_eq!(lifetime(none), Err("lifetime"));
     // a day is the default of a retained statement: clipped to the longest grant that allows it
-    let state = r#"{"topic":"state/one","payload_b64":"","kind":"retained"}"#;
+    let state = r#"{"topic":"state/one","payload_b64":"MQ==","kind":"retained"}"#;
     assert_eq!(lifetime(state), Ok(7200));
     let asked =
-        r#"{"topic":"state/one","payload_b64":"","kind":"retained","lifetime_seconds":7201}"#;
+        r#"{"topic":"state/one","payload_b64":"MQ==","kind":"retained","lifetime_seconds":7201}"#;
     assert_eq!(lifetime(asked), Err("lifetime-exceeded"));
-    let response = r#"{"topic":"state/one","payload_b64":"","kind":"retained",
+    let response = r#"{"topic":"state/one","payload_b64":"MQ==","kind":"retained",
         "properties":{"response_topic":"reply/one"}}"#;
     assert_eq!(
         lifetime(response),
@@ -244,7 +244,7 @@ fn the_configured_default_lifetime_counts_for_messages() {
     let now = now_of(&one);
     let signed = one.sign(&temperature(), &now).unwrap();
     assert_eq!(signed.exp.since(signed.iat), 20);
-    let state = sign_request(r#"{"topic":"state/one","payload_b64":"","kind":"retained"}"#);
+    let state = sign_request(r#"{"topic":"state/one","payload_b64":"MQ==","kind":"retained"}"#);
     let signed = one.sign(&state, &now).unwrap();
     assert_eq!(signed.exp.since(signed.iat), 7200);
 }
