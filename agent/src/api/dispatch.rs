@@ -10,6 +10,7 @@ use crate::wire::ErrorClass;
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Request, Response};
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -178,15 +179,18 @@ fn unserved() -> Problem {
 
 /// Refusals go to the log, but a flood of them does not.
 fn note(shared: &Shared, seat: &Seat, path: &str, problem: &Problem) {
-    let code = problem.body.code.clone();
-    if shared.is_worth_a_line(&code) {
+    let code = match problem.body.code {
+        Cow::Borrowed(code) => code,
+        Cow::Owned(_) => OTHER, // only a client reads codes that it does not know
+    };
+    if shared.is_worth_a_line(code) {
         // A sentence about a bad request may quote the request, and payloads stay out of the log.
         let reason = match problem.body.error {
             ErrorClass::BadRequest => "",
             _ => problem.body.reason.as_str(),
         };
         let (uid, pid, reason) = (seat.peer.uid, seat.peer.pid, Escaped::new(reason));
-        info!(uid, pid, path, %code, %reason, "request refused");
+        info!(uid, pid, path, code, %reason, "request refused");
     }
 }
 

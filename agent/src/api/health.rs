@@ -12,7 +12,11 @@ use hyper::Response;
 /// 200, or 503 with the reason for whoever may ask for the status, and without for everybody else.
 pub(super) fn answer(shared: &Shared, asker: &Asker) -> Response<Reply> {
     match shared.agent.health() {
-        None => ok(JSON, Reply::whole(r#"{"status":"ok"}"#)),
+        None => {
+            let staleness = shared.agent.staleness();
+            let text = format!(r#"{{"status":"ok","staleness":"{staleness}"}}"#);
+            ok(JSON, Reply::whole(text))
+        }
         Some(reason) if asker.access.may(Verb::Status) => Problem::from(reason).response(),
         Some(_) => {
             let body = ErrorBody::new(ErrorClass::Failure, "unhealthy", "the agent cannot work");

@@ -32,7 +32,6 @@ use crate::daemon::Agent;
 use crate::log::{RefusalLog, Repeat};
 use metrics::Metrics;
 use server::Connections;
-use std::borrow::Cow;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 use tracing::info;
@@ -121,11 +120,7 @@ impl Shared {
     }
 
     /// Whether a refusal of this code is logged; else it is counted.
-    fn is_worth_a_line(&self, code: &Cow<'static, str>) -> bool {
-        let code = match code {
-            Cow::Borrowed(code) => code,
-            Cow::Owned(_) => "other",
-        };
+    fn is_worth_a_line(&self, code: &'static str) -> bool {
         let now = self.agent.since_start();
         let mut refusals = self.refusals.lock().unwrap_or_else(PoisonError::into_inner);
         let (summary, repeat) = refusals.record(code, now);

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Instant, interval, sleep, timeout_at};
+use tokio::time::{interval, sleep, timeout};
 use tracing::{debug, warn};
 
 /// The process at the other end, by the kernel's word (`SO_PEERCRED`, unix(7)).
@@ -81,8 +81,8 @@ pub async fn serve(
         }
     }
     drop(socket);
-    let deadline = Instant::now() + STOP_PATIENCE;
-    while let Ok(Some(_)) = timeout_at(deadline, connections.join_next()).await {}
+    let all_ended = async { while connections.join_next().await.is_some() {} };
+    timeout(STOP_PATIENCE, all_ended).await.ok();
 }
 
 /// How many connections there are, in all and by user.

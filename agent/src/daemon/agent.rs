@@ -21,6 +21,7 @@ use edgeseal_trust::key::KeyId;
 use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::store::{PeerPage, Store, StoreError};
 use edgeseal_trust::time::UnixTime;
+use std::borrow::Cow;
 use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -184,6 +185,14 @@ impl Agent {
     pub fn health(&self) -> Option<ErrorBody> {
         let status = self.with(|engine, now| engine.status(now));
         status.verifying.or(status.signing)
+    }
+
+    /// `fresh`, or `stale` while the grace period of expired trust data runs.
+    pub fn staleness(&self) -> Cow<'static, str> {
+        let status = self.with(|engine, now| engine.status(now));
+        status
+            .trust
+            .map_or(Cow::Borrowed("none"), |trust| trust.staleness)
     }
 
     /// What metrics tell.

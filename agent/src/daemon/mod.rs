@@ -19,7 +19,6 @@ pub use update::{apply as apply_bundle, body as update_body};
 
 use crate::config::{self, Location};
 use crate::log;
-use std::io;
 use tracing::info;
 
 /// Runs the agent until it is told to stop (SIGTERM, SIGINT).
@@ -39,9 +38,9 @@ pub fn run(location: Location) -> Result<(), StartError> {
         .thread_keep_alive(BLOCKING_KEEP_ALIVE)
         .build()
         .map_err(StartError::Runtime)?;
-    let ended: io::Result<()> = runtime.block_on(tasks::work(location, loaded, log, parts))?;
+    runtime.block_on(tasks::work(location, loaded, log, parts))?;
     runtime.shutdown_timeout(SHUTDOWN_PATIENCE);
-    ended.map_err(StartError::Runtime)
+    Ok(())
 }
 
 /// The store answers one at a time anyway; a second thread writes a bundle meanwhile.

@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::{info, warn};
@@ -22,7 +22,9 @@ pub(super) async fn work(
     loaded: Loaded,
     log: LogHandle,
     parts: Parts,
-) -> Result<io::Result<()>, StartError> {
+) -> Result<(), StartError> {
+    // Before anybody can think of sending one: by default a signal ends the process on the spot.
+    let mut signals = Signals::catch().map_err(StartError::Runtime)?;
     let Parts { agent, state } = parts;
     let agent = Arc::new(agent);
     let names = NameDatabase::of_system();
@@ -50,27 +52,40 @@ pub(super) async fn work(
     let mut reloader = Reloader::new(location, loaded.config, log, shared);
     notify::ready(&agent.summary());
     info!("{}", agent.summary());
-    let ended = until_stopped(&mut reloader).await;
+    until_stopped(&mut signals, &mut reloader).await;
     notify::stopping();
     stop.send_replace(true);
     served.await.ok();
     agent.save();
     info!("edgeseal-agent has stopped");
     drop(state);
-    Ok(ended)
+    Ok(())
 }
 
-async fn until_stopped(reloader: &mut Reloader) -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hangup = signal(SignalKind::hangup())?;
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn catch() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+}
+
+async fn until_stopped(signals: &mut Signals, reloader: &mut Reloader) {
     let mut turn = interval(HOUSEKEEPING);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            _ = terminate.recv() => return Ok(()),
-            _ = interrupt.recv() => return Ok(()),
-            _ = hangup.recv() => reloader.reload(),
+            _ = signals.terminate.recv() => return,
+            _ = signals.interrupt.recv() => return,
+            _ = signals.hangup.recv() => reloader.reload(),
             _ = turn.tick() => reloader.log_suppressed(),
         }
     }

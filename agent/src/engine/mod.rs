@@ -7,8 +7,10 @@
 mod counts;
 mod explain;
 mod keys;
+mod outcome;
 mod resend;
 mod sign;
+mod signer;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -16,7 +18,8 @@ mod verify;
 
 pub use counts::Counts;
 pub use keys::{KeyLookup, KeySource, KeyTable, KeyTicket, LoadedKey, Step, complete};
-pub use sign::{NotSigned, SignBlock, SignFailure, SignRefusal, Signing};
+pub use outcome::{NotSigned, SignBlock, SignFailure, SignRefusal};
+pub use signer::Signing;
 pub use status::{SigningStatus, Status, StatusCounts, TrustStatus};
 
 use edgeseal_trust::clock::{ClockReading, ClockState, Floor, Now};
@@ -25,7 +28,7 @@ use edgeseal_trust::registry::{Device, KeyState, PeerKey, TrustView};
 use edgeseal_trust::replay::{ConsumerId, ReplayMemory};
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{Receiver, Unsynchronized};
-use sign::Signer;
+use signer::Signer;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,7 +52,7 @@ impl Default for Settings {
         Self {
             release: UnixTime::from_seconds(0),
             leeway_seconds: limits::LEEWAY_DEFAULT_SECONDS,
-            grace_seconds: 0,
+            grace_seconds: GRACE_DEFAULT_SECONDS,
             unsynchronized: Unsynchronized::Refuse,
             message_lifetime_seconds: limits::MESSAGE_LIFETIME_DEFAULT_SECONDS,
         }
@@ -194,3 +197,6 @@ fn receiver<'a>(settings: &Settings, in_force: &'a InForce) -> Receiver<'a> {
         unsynchronized: settings.unsynchronized,
     }
 }
+
+/// One week, as in the configuration.
+const GRACE_DEFAULT_SECONDS: u64 = 604_800;

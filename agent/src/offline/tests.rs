@@ -17,6 +17,8 @@ use edgeseal_trust::topic::TopicFilter;
 use edgeseal_trust::update::view;
 use edgeseal_trust::words::Words;
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 
 const NOW: u64 = 1_800_000_000;
@@ -345,4 +347,40 @@ fn explaining_needs_no_daemon_either() {
     assert_eq!(json["checks"].as_array().unwrap().len(), 18);
     assert_eq!(json["verdict"], "verified");
     assert_eq!(json["root_words"], domain.words.to_string());
+}
+
+/// The vectors of the wire profile, but for those that speak of a receiving rule or of a start.
+#[test]
+fn a_batch_gives_every_vector_its_verdict() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/vectors");
+    let bundle = fs::read(folder.join("farm.bundle")).unwrap();
+    let options = Options {
+        device: Some(DeviceId::parse("pump").unwrap()),
+        ..Options::default()
+    };
+    let mut judged = 0;
+    for file in fs::read_dir(folder.join("token")).unwrap() {
+        let path = file.unwrap().path();
+        let vector: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+        if vector.get("rule").is_some() || vector.get("since").is_some() {
+            continue;
+        }
+        let mut verifier = Verifier::open(&bundle[..], Settings::default(), &options).unwrap();
+        let before = vector["before"].as_array().into_iter().flatten();
+        let lines: Vec<String> = before
+            .chain([&vector["line"]])
+            .map(ToString::to_string)
+            .collect();
+        let (verdicts, _) = batch(&mut verifier, &lines.join("\n"));
+        let (last, honest) = verdicts.split_last().unwrap();
+        assert_eq!(
+            outcome(last),
+            vector["expect"],
+            "{}: {last}",
+            path.display()
+        );
+        assert!(honest.iter().all(|line| outcome(line) == "verified"));
+        judged += 1;
+    }
+    assert!(judged >= 150, "{judged}");
 }

@@ -16,7 +16,7 @@ pub enum Answer<T> {
     Error(ErrorBody),
 }
 
-/// A token that was signed.
+/// A token that was signed, a login token too.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
 pub struct Signed {
     /// The token.
@@ -30,9 +30,6 @@ pub struct Signed {
     /// When it expires.
     pub exp: UnixTime,
 }
-
-/// A login token has the same form.
-pub type LoginAnswer = Signed;
 
 impl Signed {
     pub(crate) fn new(

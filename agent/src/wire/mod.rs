@@ -16,7 +16,7 @@ mod tests;
 mod update;
 mod verdict;
 
-pub use answer::{Answer, LoginAnswer, Signed};
+pub use answer::{Answer, Signed};
 pub use batch::{BATCH_ELEMENTS, OneOrMany};
 pub use error::{ErrorBody, ErrorClass};
 pub use explanation::{CheckLine, Explanation, Outcome};

@@ -173,6 +173,19 @@ fn another_number_of_shards_brings_all_of_them() {
 }
 
 #[test]
+fn shards_cut_for_another_number_are_not_taken_for_unchanged() {
+    let entries = fleet();
+    let old = bundle(1, &entries);
+    let mut agent = Agent::with(&old);
+    let mut mixed = Bundle::of(1, 2, &entries, 16);
+    mixed.shards.splice(..8, old.shards);
+    mixed.manifest = signed_manifest(&manifest(1, 2, &mixed.shards), &[11]);
+    assert_eq!(agent.apply(&mixed), "shard-index");
+    mixed.shards.drain(..8);
+    assert_eq!(agent.apply(&mixed), "shard-missing");
+}
+
+#[test]
 fn a_store_that_fails_is_no_rejection() {
     struct Broken;
     impl Held for Broken {

@@ -1,0 +1,17 @@
+//! The real program over real sockets: what it serves, whom, how much, and how it stops.
+#![allow(
+    clippy::arithmetic_side_effects,
+    clippy::as_conversions,
+    clippy::disallowed_methods,
+    missing_docs
+)]
+
+mod callers;
+mod domain;
+mod enrolled;
+mod http;
+mod limits;
+mod openapi;
+mod place;
+mod service;
+mod unenrolled;

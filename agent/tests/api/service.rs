@@ -1,0 +1,85 @@
+//! Signals, and what the service manager hears.
+
+use crate::http::connect;
+use crate::place::Place;
+use rustix::process::Signal;
+use std::io::Write;
+use std::time::Duration;
+
+#[test]
+fn sigterm_ends_it_within_a_second_whoever_is_connected() {
+    let place = Place::new();
+    place.say(&["init"]);
+    for signal in [Signal::TERM, Signal::INT] {
+        let mut daemon = place.start();
+        let idle = connect(daemon.socket());
+        let mut half = connect(daemon.socket());
+        half.write_all(b"POST /v1/verify HTTP/1.1\r\nhost: x\r\ncontent-le")
+            .unwrap();
+        assert_eq!(daemon.get("/v1/status").status, 200);
+        daemon.signal(signal);
+        daemon.expect("STOPPING=1");
+        let log = place.path().join("log");
+        let status = daemon.wait(Duration::from_secs(1));
+        assert!(status.success(), "{status}");
+        assert!(!place.socket().exists());
+        assert!(
+            std::fs::read_to_string(log)
+                .unwrap()
+                .contains("has stopped")
+        );
+        drop((idle, half));
+    }
+}
+
+#[test]
+fn a_socket_left_behind_by_a_kill_is_replaced() {
+    let place = Place::new();
+    place.say(&["init"]);
+    place.start().kill();
+    assert!(place.socket().exists());
+    let daemon = place.start();
+    assert_eq!(daemon.get("/v1/status").json()["epoch"], 2);
+    daemon.stop();
+}
+
+#[test]
+fn sighup_takes_the_new_configuration_whole_or_keeps_the_old() {
+    let place = Place::new();
+    place.say(&["init"]);
+    let mut daemon = place.start();
+    place.configure("max_body_bytes = 4096\nmax_boddy_bytes = 1\n");
+    daemon.signal(Signal::HUP);
+    daemon.expect("RELOADING=1");
+    let told = daemon.expect("READY=1");
+    assert!(told.contains("old configuration"), "{told}");
+    assert!(daemon.log().contains("max_boddy_bytes"), "{}", daemon.log());
+    let long = serde_json::json!({"token": "x".repeat(5000), "topic": "a", "payload_b64": ""});
+    assert_eq!(daemon.post("/v1/verify", &long).status, 200);
+    place.configure("max_body_bytes = 4096\n");
+    daemon.signal(Signal::HUP);
+    daemon.expect("RELOADING=1");
+    daemon.expect("READY=1");
+    assert_eq!(daemon.post("/v1/verify", &long).status, 413);
+    daemon.stop();
+}
+
+#[test]
+fn a_configuration_that_is_wrong_does_not_start() {
+    let place = Place::new();
+    place.configure("max_boddy_bytes = 1\n");
+    for verb in [&["run"][..], &["config", "check"], &["status"]] {
+        let said = place.say(verb);
+        assert_eq!(said.exit, 78, "{said:?}");
+        assert!(said.err.contains("max_body_bytes"), "{said:?}");
+    }
+    place.configure("");
+    assert_eq!(place.say(&["config", "check"]).exit, 0);
+    let shown = place.say(&["config", "show", "--json"]).json();
+    let timeout = shown
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|setting| setting["key"] == "api.request_timeout_seconds");
+    assert_eq!(timeout.unwrap()["value"], "1");
+}
