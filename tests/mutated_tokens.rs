@@ -1,4 +1,4 @@
-//! Mutated tokens: of any number, none is accepted but the honest one, octet for octet.
+//! Mutated tokens: however many, none is accepted.
 //!
 //! `EDGESEAL_MUTATIONS=1000000 cargo test --release -p edgeseal-trust --test mutated_tokens` tries a
 //! million.
@@ -21,8 +21,8 @@ use std::collections::BTreeMap;
 use support::generate::{Random, honest, mutant};
 use support::judge::Judge;
 
-/// There is no second way to write an accepted token: its octets are signed, the base64url is
-/// canonical, and so is the signature.
+/// No mutation has the octets of the token that it was made of, and there is no second way to write
+/// an accepted one: what was received is what was signed, base64url and signature are canonical.
 #[test]
 fn no_mutated_token_is_accepted() {
     let count = match std::env::var("EDGESEAL_MUTATIONS") {
@@ -45,7 +45,7 @@ fn no_mutated_token_is_accepted() {
         let verdict = judge.judge_token(&token, &message.line);
         *verdicts.entry(verdict).or_default() += 1;
         assert!(
-            verdict != "verified" || token == message.token.as_bytes(),
+            verdict != "verified",
             "mutation {number} was accepted: {}",
             String::from_utf8_lossy(&token)
         );

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """A second verifier, written from docs/wire-profile.md alone: reads JSON lines like `edgeseal-agent verify --batch`, answers one code a line.
 
-Use: verifier.py BUNDLE DEVICE NOW < lines. It trusts the bundle file as it is (docs/trust-documents say how to check one)."""
-import base64, hashlib, json, re, sys
+Use: verifier.py BUNDLE DEVICE NOW < lines. A line with "fresh": true begins with an empty memory. It trusts the bundle file as it is (docs/trust-documents say how to check one)."""
+import base64, hashlib, json, math, re, sys
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -25,21 +25,25 @@ def unb64(text, code):
 def sha(octets): return base64.urlsafe_b64encode(hashlib.sha256(octets).digest()).rstrip(b"=").decode()
 
 def read_object(octets, code):
-    """One object, strictly: no member twice, bounded, whole numbers only by digits."""
-    def pairs(list_):
-        need(len({k for k, _ in list_}) == len(list_), "duplicate-member")
-        need(len(list_) <= 32, code)
-        return dict(list_)
+    """One object, strictly: bounded, no member twice, whole numbers only by digits. What is no such object is told before what is doubled."""
+    doubled = []
+    def pairs(members):
+        if len(members) > 32 or max((depth(value) for _, value in members), default=0) > 16: raise ValueError
+        json.dumps(members, ensure_ascii=False).encode("utf-8")  # refuses half characters
+        if len(dict(members)) < len(members): doubled.append(True)
+        return dict(members)
+    def number(text):
+        if math.isinf(float(text)): raise ValueError
+        return int(text) if text.isdigit() and int(text) < 2**64 else None
     def bad(_): raise ValueError
-    whole = lambda text: int(text) if text[0] != "-" and int(text) < 2**64 else None
     def depth(value):
         inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
         return 1 + max(map(depth, inner), default=0) if isinstance(value, (dict, list)) else 0
     try:
-        value = json.loads(octets.decode("utf-8"), object_pairs_hook=pairs, parse_int=whole, parse_float=lambda _: None, parse_constant=bad)
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # refuses half characters
-        need(isinstance(value, dict) and depth(value) <= 17, code)
+        value = json.loads(octets.decode("utf-8"), object_pairs_hook=pairs, parse_int=number, parse_float=number, parse_constant=bad)
+        need(isinstance(value, dict), code)
     except (ValueError, RecursionError): raise Refused(code)
+    need(not doubled, "duplicate-member")
     return value
 
 def is_digest(text): return re.fullmatch(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", text) is not None
@@ -54,6 +58,14 @@ def matches(filter_, topic, device):
         if i >= len(have) or want != "+" and have[i] != (device if want == "{device}" else want): return False
     return len(have) == len(filter_.split("/"))
 
+def order(new, old):
+    """Whether a statement comes before (-1) another, is it (0), or comes after (1)."""
+    by_time = -1 if new["iat"] < old["iat"] else 1
+    if new["kid"] != old["kid"]: return by_time
+    if new["epoch"] != old["epoch"]: return 1 if new["epoch"] > old["epoch"] else -1
+    if new["stream"] == old["stream"]: return (new["counter"] > old["counter"]) - (new["counter"] < old["counter"])
+    return -1 if new["counter"] <= old["other"] else by_time
+
 class Verifier:
     def __init__(self, bundle, device, now):
         head, *lines = open(bundle, "rb").read().splitlines()
@@ -66,47 +78,67 @@ class Verifier:
                 if entry["id"] == device: self.me = entry
                 for key in entry["keys"]: self.keys[key["jwk"]["kid"]] = (entry, key)
         self.roles = {role["name"]: role for role in self.manifest["roles"]}
-        self.windows, self.newest, self.statements, self.wills, self.said = {}, {}, {}, set(), {}
+        self.forget()
+
+    def forget(self):
+        self.windows, self.newest, self.begun, self.statements, self.wills, self.epochs, self.said = {}, {}, {}, {}, set(), {}, {}
 
     def verdict(self, line):
-        try: self.judge(line); return "verified"
+        try: (self.login if line.get("kind") == "login" else self.judge)(line); return "verified"
         except Refused as refused: return refused.args[0]
 
-    def judge(self, line):
-        kind, token, now = line.get("kind", "message"), line["token"], line.get("now", self.now)
+    def opened(self, line, typ, kind, now):
+        """The claims of a token whose signature verifies, of a sender in good standing; its entry and kid."""
+        token = line["token"]
         need(len(token.encode()) <= 4096, "size")
         parts = token.split(".")
         need(len(parts) == 3 and all(re.fullmatch(r"[A-Za-z0-9_-]+", p) for p in parts), "shape")
+        need(len(parts[0]) % 4 != 1, "encoding")
         need(len(parts[0]) * 3 // 4 <= 256, "header-members")
-        header = read_object(unb64(parts[0], "encoding"), "header-json")
+        octets, claims_octets, signature = (unb64(part, "encoding") for part in parts)
+        need(len(signature) == 64, "encoding")
+        header = read_object(octets, "header-json")
         for name, value in header.items():
             need(name in ("alg", "typ", "kid") and isinstance(value, str), "header-members")
             need(name != "alg" or value == "EdDSA", "header-alg")
-            need(name != "typ" or value == TYP[kind], "header-typ")
+            need(name != "typ" or value == typ, "header-typ")
             need(name != "kid" or is_digest(value), "header-kid")
         need(len(header) == 3, "header-members")
-        claims_octets, signature = unb64(parts[1], "encoding"), unb64(parts[2], "encoding")
-        need(len(signature) == 64, "encoding")
-        floor, expires = self.manifest["iat"], min(self.manifest["exp"], self.root["exp"])
-        need(now < expires + GRACE, "trust-stale")
+        need(now < min(self.manifest["exp"], self.root["exp"]) + GRACE, "trust-stale")
         need(header["kid"] in self.keys, "unknown-key")
         device, key = self.keys[header["kid"]]
+        need(signature[:32] != b"\x01" + bytes(31), "signature")  # R of small order: pyca lets it in
         try: Ed25519PublicKey.from_public_bytes(unb64(key["jwk"]["x"], "key")).verify(signature, f"{parts[0]}.{parts[1]}".encode())
         except InvalidSignature: raise Refused("signature")
         c = read_object(claims_octets, "claims-json")
-        self.typed(c)
+        self.typed(c, kind)
         need(c["iss"] == self.manifest["domain"], "domain")
         need(device["state"] == "active", "device-" + device["state"])
         need(key["state"] != "revoked", "key-revoked")
         need(key["state"] != "retired" or kind == "retained" and c["iat"] < key["retired_at"], "key-retired")
         need(c["iat"] >= key["not_before"], "key-not-yet-valid")
         need(c["sub"] == device["id"], "subject")
-        self.addressed(c["aud"], kind)
+        return c, device, header["kid"]
+
+    def in_time(self, c, ceiling, now):
+        floor = self.manifest["iat"]
         need(c["exp"] >= floor, "expired")
         need(now >= floor, "clock-behind-floor")
         need(c["iat"] <= now + LEEWAY, "issued-in-future")
         need(now < c["exp"] + LEEWAY, "expired")
-        need(1 <= c["exp"] - c["iat"] <= CEILING[kind], "lifetime")
+        need(1 <= c["exp"] - c["iat"] <= ceiling, "lifetime")
+
+    def login(self, line):
+        now = line.get("now", self.now)
+        c, _, _ = self.opened(line, "edgeseal-login+jwt", "login", now)
+        need(c["aud"] == line["audience"] and c["aud"].startswith("login:"), "audience")
+        self.in_time(c, 300, now)
+
+    def judge(self, line):
+        kind, now = line.get("kind", "message"), line.get("now", self.now)
+        c, device, kid = self.opened(line, TYP[kind], kind, now)
+        self.addressed(c["aud"], kind)
+        self.in_time(c, CEILING[kind], now)
         payload = base64.b64decode(line["payload_b64"], validate=True)
         need(sha(payload) == c["phs"], "payload")
         need(topic_ok(line["topic"]), "topic-name")
@@ -114,16 +146,21 @@ class Verifier:
         properties = line.get("properties")
         if properties is not None: self.bound(c, properties)
         self.granted(c, device, kind, (properties or {}).get("response_topic"))
-        self.remember(c, header["kid"], device["id"], kind, line, payload)
+        for role in (self.roles[name] for name in device["roles"]):
+            need(now - self.manifest["iat"] <= role.get("manifest_age_seconds", 2**64), "manifest-too-old")
+        self.remember(c, kid, device["id"], kind, line.get("consumer", ""), line.get("retain", False), payload)
 
-    def typed(self, c):
-        types = dict(iss=str, sub=str, aud=str, iat=int, exp=int, jti=str, top=str, phs=str, tsq=int, rsp=str, cor=str, cty=str, upr=str, clk=str, cap=int, vch=bool)
-        for name, value in c.items():
-            need(name not in types or type(value) is types[name], "claim-type")
+    def typed(self, c, kind):
+        types, needed = dict(iss=str, sub=str, aud=str, iat=int, exp=int, jti=str), "iss sub aud iat exp jti"
+        if kind != "login":
+            types |= dict(top=str, phs=str, tsq=int, rsp=str, cor=str, cty=str, upr=str, clk=str, cap=int, vch=bool)
+            needed += " top phs tsq"
+        for name, value in ((name, value) for name, value in c.items() if name in types):
+            need(type(value) is types[name], "claim-type")
             need(name not in ("phs", "rsp", "cor", "cty", "upr") or is_digest(value), "claim-value")
             need((name, value) in (("clk", "unsynchronized"), ("vch", True)) or name not in ("clk", "vch"), "claim-value")
             need(name != "jti" or JTI.match(value) and all(int(n) < 2**64 for n in value.split(".")), "claim-value")
-        need(all(name in c for name in "iss sub aud iat exp jti top phs tsq".split()), "claim-missing")
+        need(all(name in c for name in needed.split()), "claim-missing")
 
     def addressed(self, aud, kind):
         type_, colon, name = aud.partition(":")
@@ -165,43 +202,49 @@ class Verifier:
             nearest = max(nearest, passed)
         raise Refused("lifetime-exceeded" if nearest == 3 else codes[nearest] + "-not-granted")
 
-    def remember(self, c, kid, device, kind, line, payload):
+    def remember(self, c, kid, device, kind, consumer, retain, payload):
         epoch, stream, counter = map(int, c["jti"].split("."))
-        consumer, id_, what = line.get("consumer", ""), (kid, c["jti"]), (c["top"], c["phs"])
-        place, order = (consumer, device, c["top"]), (kid, epoch, counter, c["iat"])
-        need(self.said.setdefault(id_, what) == what, "clone-proven")
-        older = lambda have: order[1:3] < have[1:3] if have[0] == kid else order[3] < have[3]
-        if kind == "retained":
-            need(place not in self.statements or not older(self.statements[place]), "superseded")
-            self.statements[place] = order
-        elif kind == "will":
-            need((consumer, id_) not in self.wills and epoch >= self.windows.get((consumer, kid), self.newest.get(kid, [(0,)]))[0][0], "will-spent")
+        id_, what, place = (kid, c["jti"]), (c["top"], c["phs"]), (consumer, device, c["top"])
+        need(self.said.get(id_, what) == what, "clone-proven")
+        if consumer not in self.begun:  # it begins with the newest counters of all
+            self.begun[consumer] = {k: (e, {s: (top, None) for s, top in streams.items()}) for k, (e, streams) in self.newest.items()}
+        new = dict(kid=kid, epoch=epoch, stream=stream, counter=counter, iat=c["iat"], other=-1, will=None)
+        have = self.statements.get(place)
+        if kind == "will":
+            known = (consumer, id_) in self.wills
+            need(epoch >= self.epochs.get(kid, 0) and (retain or not known), "will-spent")
+            need(not known or have is None or have["will"] == id_ or order(new, have) > 0, "superseded")
+            if not known and have: have["will"] = id_
             self.wills.add((consumer, id_))
-        else:
-            self.window(consumer, kid, epoch, stream, counter)
-            if line.get("retain") and not payload: self.statements[place] = order
+        elif kind == "retained" or retain and not payload:
+            need(have is None or order(new, have) >= 0, "superseded")
+            if kind == "message": self.window(consumer, kid, epoch, stream, counter)
+            if have and order(new, have) == 0: new = have
+            elif have and (kid, epoch) == (have["kid"], have["epoch"]): new["other"] = have["other" if stream == have["stream"] else "counter"]
+            self.statements[place] = new
+        else: self.window(consumer, kid, epoch, stream, counter)
+        self.epochs[kid] = max(epoch, self.epochs.get(kid, 0))
+        self.said[id_] = what
 
     def window(self, consumer, kid, epoch, stream, counter):
-        """Windows of a consumer and key: [(epoch, {stream: seen}), (epoch before, ...)]; seen = (newest, counters)."""
-        if (consumer, kid) not in self.windows and not any(have == consumer for have, _ in self.windows):
-            for other, epochs in self.newest.items():
-                self.windows[consumer, other] = [(e, {s: (top, None) for s, (top, _) in streams.items()}) for e, streams in epochs]
-        epochs = self.windows.setdefault((consumer, kid), [])
+        """Windows of a consumer and key: [(epoch, {stream: (newest, seen)}), the same of the epoch before]; seen = None: all up to the newest."""
+        begun = self.begun[consumer].get(kid)
+        epochs = self.windows.setdefault((consumer, kid), [begun] if begun else [])
         if not epochs or epoch > epochs[0][0]: epochs[:] = [(epoch, {})] + epochs[:1]
         streams = next((s for e, s in epochs if e == epoch), None)
         need(streams is not None, "old-epoch")
         top, seen = streams.get(stream, (-1, set()))
         need(top - counter < WINDOW, "window-passed")
-        need(counter > top or seen is not None and counter not in seen, "replay")
-        streams[stream] = (max(top, counter), (seen or set()) | {counter})
-        newest = self.newest.setdefault(kid, [])
-        if not newest or epoch > newest[0][0]: newest[:] = [(epoch, {})] + newest[:1]
-        for e, s in newest:
-            if e == epoch: s[stream] = (max(s.get(stream, (-1,))[0], counter), None)
+        before = set(range(max(0, top - WINDOW + 1), top + 1)) if seen is None else seen
+        need(counter not in before, "replay")
+        streams[stream] = (max(top, counter), before | {counter})
+        newest = self.newest.get(kid, (-1, {}))
+        if epoch > newest[0]: newest = self.newest[kid] = (epoch, {})
+        if epoch == newest[0]: newest[1][stream] = max(counter, newest[1].get(stream, -1))
 
 if __name__ == "__main__":
     verifier = Verifier(sys.argv[1], sys.argv[2], int(sys.argv[3]))
     for text in sys.stdin:
         line = json.loads(text)
-        if line.pop("fresh", False): verifier = Verifier(sys.argv[1], sys.argv[2], int(sys.argv[3]))
+        if line.pop("fresh", False): verifier.forget()
         print(verifier.verdict(line), flush=True)

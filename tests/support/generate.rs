@@ -79,8 +79,18 @@ pub fn honest() -> Vec<Honest> {
     ]
 }
 
-/// A mutation of an honest token that nobody could sign who has not its sender's key.
+/// A mutation of an honest token that nobody could sign who has not its sender's key; never the
+/// token itself.
 pub fn mutant(random: &mut Random, all: &[Honest], honest: &Honest) -> Vec<u8> {
+    loop {
+        let token = mutated(random, all, honest);
+        if token != honest.token.as_bytes() {
+            return token;
+        }
+    }
+}
+
+fn mutated(random: &mut Random, all: &[Honest], honest: &Honest) -> Vec<u8> {
     let other = random.pick(all);
     let parts = |token: &str| -> Vec<String> { token.split('.').map(str::to_owned).collect() };
     let (mut mine, theirs) = (parts(&honest.token), parts(&other.token));
@@ -185,7 +195,15 @@ fn edited(random: &mut Random, forge: &Forge) -> Forge {
         };
     }
     let name = *random.pick(NAMES);
-    let json = *random.pick(VALUES);
+    let mut json = *random.pick(VALUES);
+    let number = ["iat", "exp", "tsq", "cap"].contains(&name);
+    for _ in 0..random.below(6) {
+        let fits = json.starts_with(|first: char| first.is_ascii_digit() == number);
+        if fits && (number || json.starts_with('"')) {
+            break;
+        }
+        json = *random.pick(VALUES);
+    }
     match random.below(6) {
         0 => forge.without_claim(name),
         1 => forge.claim_again(name, json),
@@ -365,3 +383,53 @@ const LINE_EDITS: [(&str, &str); 21] = [
         "{\"user\":[[\"a\",\"1\"],[\"edgesealed\",\"\"]]}",
     ),
 ];
+
+/// A few messages in a row to one memory, of few senders, ids and consumers, so that they meet.
+pub fn conversation(random: &mut Random) -> Vec<Value> {
+    let length = 4 + random.below(28);
+    (0..length).map(|_| remark(random)).collect()
+}
+
+fn remark(random: &mut Random) -> Value {
+    let device = *random.pick(&["sensor", "rotated"]);
+    let seed = match device {
+        "sensor" => 18,
+        _ => *random.pick(&[16, 17]),
+    };
+    let (level, kind) = *random.pick(&[
+        ("temp", "message"),
+        ("temp", "message"),
+        ("log", "message"),
+        ("state", "retained"),
+        ("state", "message-deleting"),
+        ("online", "message-deleting"),
+        ("online", "will"),
+        ("online", "will"),
+    ]);
+    let payload: &[u8] = match kind {
+        "message-deleting" => b"",
+        _ => [&b"0"[..], b"0", b"0", b"1"][random.below(4)],
+    };
+    let epoch = *random.pick(&[3, 3, 3, 4, 4, 5, 6]);
+    let stream = *random.pick(&[1, 1, 1, 0]);
+    let counter = *random.pick(&[0, 1, 2, 3, 100, 511, 512, 513, 514, 600, 1_100]);
+    let topic = format!("site/{device}/{level}");
+    let typ = match kind {
+        "retained" => "edgeseal-retained+jwt",
+        "will" => "edgeseal-will+jwt",
+        _ => "edgeseal-msg+jwt",
+    };
+    let forge = Forge::message(device, &topic, payload)
+        .signed_by(seed)
+        .typ(typ)
+        .claim("jti", &quoted(&format!("{epoch}.{stream}.{counter}")))
+        .claim("iat", &(NOW - 1 - random.below(3) as u64).to_string());
+    json!({
+        "token": forge.token(),
+        "topic": topic,
+        "payload_b64": BASE64.encode(payload),
+        "kind": if kind == "message-deleting" { "message" } else { kind },
+        "retain": kind == "message-deleting" || random.below(3) == 0,
+        "consumer": *random.pick(&["", "", "a", "b"]),
+    })
+}

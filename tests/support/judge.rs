@@ -46,7 +46,7 @@ impl Judge {
         };
         Self {
             setting,
-            memory: Some(memory(since)),
+            memory: Some(memory(since, rule["start"].as_u64())),
             rule: receive_rule(rule),
         }
     }
@@ -183,14 +183,14 @@ fn user_properties(given: &Value) -> Vec<(&str, &str)> {
         .collect()
 }
 
-/// A memory that knows all that was accepted before, or nothing from before `since`.
-fn memory(since: Option<u64>) -> ReplayMemory {
+/// A memory that knows all that was accepted before a start, or nothing from before `since`.
+fn memory(since: Option<u64>, start: Option<u64>) -> ReplayMemory {
     let bounds = Bounds {
         consumers: 64,
         windows: 1_024,
         statements: 1_024,
     };
-    let start = UnixTime::from_seconds(since.unwrap_or_default());
+    let start = UnixTime::from_seconds(since.or(start).unwrap_or_default());
     let past = since.map_or(Past::Known, |_| Past::UnknownUntil(start));
     ReplayMemory::new(bounds, past, start)
 }

@@ -135,3 +135,35 @@ impl TrustView {
         device.roles.iter().filter_map(defined)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Staleness, TrustView};
+    use crate::id::TrustDomain;
+    use crate::time::UnixTime;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn the_earlier_expiry_counts() {
+        let at = UnixTime::from_seconds;
+        for (manifest, root) in [(100, 200), (200, 100)] {
+            let view = TrustView {
+                domain: TrustDomain::parse("farm").unwrap(),
+                root_version: 1,
+                root_expires_at: at(root),
+                sequence: 1,
+                issued_at: at(0),
+                expires_at: at(manifest),
+                roles: BTreeMap::new(),
+            };
+            let expired = |expired_seconds| Staleness::Stale { expired_seconds };
+            assert_eq!(view.staleness(at(99), 50), Staleness::Fresh);
+            assert_eq!(view.staleness(at(100), 50), expired(0));
+            assert_eq!(view.staleness(at(149), 50), expired(49));
+            let past = Staleness::PastGrace {
+                expired_seconds: 50,
+            };
+            assert_eq!(view.staleness(at(150), 50), past);
+        }
+    }
+}

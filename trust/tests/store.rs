@@ -21,7 +21,7 @@ use edgeseal_trust::store::{
 };
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::update::UpdateError;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
@@ -59,25 +59,34 @@ fn sequence(store: &Store) -> Option<u64> {
     store.trust().map(|trust| trust.sequence)
 }
 
-/// Everything that the index says, by paging through it.
+/// Every device by paging through the listing, with its keys as the index has them. A key that tests
+/// make and the listing does not name must not be in the index.
 fn listing(store: &Store) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
+    let mut kids = BTreeSet::new();
     let mut after: Option<DeviceId> = None;
     loop {
         let page = store.peers(after.as_ref(), 3).unwrap();
         for peer in page.peers {
-            let keys: Vec<String> = peer
-                .keys
-                .iter()
-                .map(|key| format!("{:?} {:?}", key.key.id(), key.state))
-                .collect();
-            found.insert(peer.device.id.to_string(), keys.join(","));
+            let keys = peer.keys.iter().map(|key| {
+                kids.insert(key.key.id());
+                let indexed = store.key(key.key.id()).unwrap().expect("indexed");
+                assert_eq!(*indexed.device, peer.device);
+                format!("{:?} {:?}", indexed.key.id(), indexed.state)
+            });
+            let keys = keys.collect::<Vec<_>>().join(",");
+            assert!(found.insert(peer.device.id.to_string(), keys).is_none());
         }
         after = match page.next {
             Some(next) => Some(next),
-            None => return found,
+            None => break,
         };
     }
+    for number in (0..50).chain(1003..1004).chain(2010..2030) {
+        let indexed = store.key(kid(number)).unwrap().is_some();
+        assert_eq!(indexed, kids.contains(&kid(number)), "{number}");
+    }
+    found
 }
 
 fn expected(devices: &[DeviceEntry]) -> BTreeMap<String, String> {

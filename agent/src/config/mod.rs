@@ -26,7 +26,7 @@ use std::path::PathBuf;
 
 pub use callers::{Audiences, Caller, Peer, Permissions, Rate, Verb};
 pub use error::{ConfigError, MAX_PROBLEMS, Place, Problem, ProblemCode};
-pub use files::{Location, Sources, read_sources};
+pub use files::{Location, SourceFile, Sources, read_sources};
 pub use names::{NameDatabase, Names, Resolved, resolve};
 
 use document::Draft;

@@ -3,6 +3,10 @@
     clippy::arithmetic_side_effects,
     clippy::as_conversions,
     clippy::disallowed_methods,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
     missing_docs
 )]
 
@@ -13,5 +17,6 @@ mod http;
 mod limits;
 mod openapi;
 mod place;
+mod schema;
 mod service;
 mod unenrolled;

@@ -132,6 +132,22 @@ fn values(honest: &Forge) -> Vec<Named> {
             &honest.clone().claim(name, &quoted(text)),
         ));
     }
+    for (how, audience) in [
+        ("a-name-of-65-octets", format!("device:{}", "x".repeat(65))),
+        ("a-login-with-a-space", "login:a b".to_owned()),
+        ("a-login-without-a-name", "login:".to_owned()),
+        (
+            "a-login-of-257-octets",
+            format!("login:{}", "x".repeat(251)),
+        ),
+    ] {
+        all.push(forged(
+            &format!("claim-value-aud-{how}"),
+            "claim-value",
+            &format!("the claim aud is malformed: {}", how.replace('-', " ")),
+            &honest.clone().claim("aud", &quoted(&audience)),
+        ));
+    }
     all.push(forged(
         "claim-value-vch-false",
         "claim-value",

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 pub fn vectors() -> Vec<Named> {
     let mut all = messages();
     all.extend(statements());
+    all.extend(order());
+    all.extend(wills());
     all.extend(starts());
     all
 }
@@ -134,19 +136,7 @@ fn messages() -> Vec<Named> {
 fn statements() -> Vec<Named> {
     let first = statement("3.1.100", b"on");
     let newer = statement("3.1.101", b"off");
-    let deletion = {
-        let topic = "site/sensor/log";
-        let forge = Forge::message("sensor", topic, b"").claim("jti", &quoted("3.1.102"));
-        with(message(forge.token(), topic, b""), "retain", true)
-    };
-    let will = |id: &str| {
-        let topic = "site/sensor/online";
-        let forge = Forge::message("sensor", topic, b"0")
-            .typ("edgeseal-will+jwt")
-            .claim("jti", &quoted(id))
-            .claim("exp", &(NOW + 86_400).to_string());
-        with(message(forge.token(), topic, b"0"), "kind", "will")
-    };
+    let deletion = deletion("site/sensor/log", "3.1.102");
     vec![
         after(
             "retained-again",
@@ -200,11 +190,128 @@ fn statements() -> Vec<Named> {
     ]
 }
 
+fn order() -> Vec<Named> {
+    let at = |id: &str, iat: u64| statement_by("sensor", 18, id, iat, b"on");
+    let key = |seed: u8, id: &str, iat: u64| statement_by("rotated", seed, id, iat, b"on");
+    let deletion = |id: &str| deletion("site/sensor/state", id);
+    vec![
+        after(
+            "clone-statement-other-payload",
+            "clone-proven",
+            "another retained statement under the same id",
+            &[statement("3.1.100", b"on")],
+            statement("3.1.100", b"off"),
+        ),
+        after(
+            "clone-other-kind",
+            "clone-proven",
+            "a will under the id of a retained statement",
+            &[statement("3.1.100", b"0")],
+            will("3.1.100"),
+        ),
+        after(
+            "order-other-stream-earlier",
+            "superseded",
+            "a statement of the other stream, issued earlier",
+            &[at("3.1.100", NOW - 5)],
+            at("3.0.200", NOW - 6),
+        ),
+        after(
+            "order-other-stream-later",
+            "verified",
+            "a statement of the other stream, issued later, whatever its counter",
+            &[at("3.1.100", NOW - 5)],
+            at("3.0.5", NOW - 4),
+        ),
+        after(
+            "order-stream-resumed",
+            "superseded",
+            "a counter below one of its own stream, with a statement of the other between",
+            &[at("3.1.100", NOW - 5), at("3.0.5", NOW - 4)],
+            at("3.1.99", NOW - 3),
+        ),
+        after(
+            "order-other-key-earlier",
+            "superseded",
+            "a statement under another key, issued earlier, with a higher counter",
+            &[key(17, "3.1.100", NOW - 5)],
+            key(16, "3.1.200", NOW - 6),
+        ),
+        after(
+            "order-other-key-later",
+            "verified",
+            "a statement under another key, issued later, with a lower counter",
+            &[key(16, "3.1.100", NOW - 6)],
+            key(17, "1.1.1", NOW - 5),
+        ),
+        after(
+            "order-other-consumer",
+            "verified",
+            "an older statement, to a consumer that has not seen the newer one",
+            &[statement("3.1.101", b"off")],
+            with(statement("3.1.100", b"on"), "consumer", "other"),
+        ),
+        after(
+            "deletion-superseded",
+            "superseded",
+            "a deletion older than the newest statement",
+            &[statement("3.1.101", b"on")],
+            deletion("3.1.100"),
+        ),
+        after(
+            "deletion-supersedes",
+            "superseded",
+            "a statement older than its deletion",
+            &[deletion("3.1.101")],
+            statement("3.1.100", b"on"),
+        ),
+        after(
+            "deletion-then-newer",
+            "verified",
+            "a statement newer than the deletion",
+            &[deletion("3.1.101")],
+            statement("3.1.102", b"on"),
+        ),
+    ]
+}
+
+fn wills() -> Vec<Named> {
+    let kept = |id: &str| with(will(id), "retain", true);
+    vec![
+        after(
+            "will-kept",
+            "verified",
+            "a will that the broker keeps, as every SUBSCRIBE sends it",
+            &[kept("3.1.90")],
+            kept("3.1.90"),
+        ),
+        after(
+            "will-kept-superseded",
+            "superseded",
+            "a will that the broker keeps, after a newer statement",
+            &[kept("3.1.90"), deletion("site/sensor/online", "3.1.95")],
+            kept("3.1.90"),
+        ),
+        after(
+            "will-after-reboot-elsewhere",
+            "will-spent",
+            "a will from before the sender rebooted, which another consumer has seen",
+            &[with(temperature("4.1.1", PAYLOAD), "consumer", "other")],
+            will("3.1.90"),
+        ),
+    ]
+}
+
 fn starts() -> Vec<Named> {
     let since = |name: &str, expect: &str, title: &str, since: u64, rule: Option<Value>| {
         let (name, mut vector) = after(name, expect, title, &[], temperature("3.1.100", PAYLOAD));
         vector.since = Some(since);
         vector.rule = rule;
+        (name, vector)
+    };
+    let restored = |name: &str, expect: &str, title: &str, rule: Value| {
+        let (name, mut vector) = after(name, expect, title, &[], temperature("3.1.100", PAYLOAD));
+        vector.rule = Some(rule);
         (name, vector)
     };
     let issued = NOW - 5;
@@ -244,6 +351,18 @@ fn starts() -> Vec<Named> {
             NOW,
             Some(json!({ "after_power_loss": true, "command": true })),
         ),
+        restored(
+            "start-restored",
+            "verified",
+            "issued before the start, by a receiver that kept its memory",
+            json!({ "start": NOW }),
+        ),
+        restored(
+            "start-restored-command",
+            "before-start",
+            "a command is not taken from before the start even then",
+            json!({ "start": NOW, "command": true }),
+        ),
     ]
 }
 
@@ -258,12 +377,32 @@ fn temperature(id: &str, payload: &[u8]) -> Value {
 }
 
 fn statement(id: &str, payload: &[u8]) -> Value {
-    let topic = "site/sensor/state";
-    let forge = Forge::message("sensor", topic, payload)
+    statement_by("sensor", 18, id, NOW - 5, payload)
+}
+
+fn statement_by(device: &str, seed: u8, id: &str, iat: u64, payload: &[u8]) -> Value {
+    let topic = format!("site/{device}/state");
+    let forge = Forge::message(device, &topic, payload)
+        .signed_by(seed)
         .typ("edgeseal-retained+jwt")
         .claim("jti", &quoted(id))
+        .claim("iat", &iat.to_string())
         .claim("exp", &(NOW + 3_600).to_string());
-    with(message(forge.token(), topic, payload), "kind", "retained")
+    with(message(forge.token(), &topic, payload), "kind", "retained")
+}
+
+fn deletion(topic: &str, id: &str) -> Value {
+    let forge = Forge::message("sensor", topic, b"").claim("jti", &quoted(id));
+    with(message(forge.token(), topic, b""), "retain", true)
+}
+
+fn will(id: &str) -> Value {
+    let topic = "site/sensor/online";
+    let forge = Forge::message("sensor", topic, b"0")
+        .typ("edgeseal-will+jwt")
+        .claim("jti", &quoted(id))
+        .claim("exp", &(NOW + 86_400).to_string());
+    with(message(forge.token(), topic, b"0"), "kind", "will")
 }
 
 fn after(name: &str, expect: &str, title: &str, before: &[Value], line: Value) -> Named {

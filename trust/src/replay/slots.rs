@@ -124,3 +124,29 @@ impl Owner {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Owner, Slots};
+
+    #[test]
+    fn a_slot_that_is_used_again_is_written_once_and_last() {
+        let mut slots = Slots::default();
+        let seeds = slots.take(Owner::Seeds(1, 0));
+        assert_eq!((slots.changed(), slots.windows()), (&[seeds][..], 1));
+        slots.written(1);
+        slots.release(seeds);
+        let window = slots.take(Owner::Past);
+        assert_eq!(window, seeds, "free ones go first");
+        let next = slots.take(Owner::Seeds(2, 0));
+        slots.release(window);
+        let consumer = slots.take(Owner::Consumer(2));
+        slots.change(next);
+        assert_eq!(slots.changed(), [next, consumer]);
+        assert_eq!(slots.windows(), 1);
+        slots.written(1);
+        assert_eq!(slots.changed(), [consumer]);
+        slots.change(next);
+        assert_eq!(slots.changed(), [consumer, next]);
+    }
+}

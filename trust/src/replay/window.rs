@@ -296,6 +296,7 @@ mod tests {
             (7, 1005, "accepted"), // its bit was another counter's once
             (7, 9999, "gap 8483"), // everything forgotten, nothing accepted again
             (7, 1515, "window-passed"),
+            (7, 9707, "accepted"), // the bit of 1515, which is forgotten
             (7, 9998, "accepted"),
             (8, 5, "accepted"),    // a new epoch: a new window
             (7, 9997, "accepted"), // the previous one still counts
@@ -305,6 +306,9 @@ mod tests {
             (9, 0, "accepted"),
             (7, 10_002, "old-epoch"), // only one previous
             (8, 4, "accepted"),
+            (11, 0, "accepted"),
+            (10, 1, "old-epoch"), // between the two
+            (9, 1, "gap 0"),
             (u64::MAX, u64::MAX, "accepted"),
             (u64::MAX, u64::MAX, "replay"),
             (u64::MAX, 0, "window-passed"),

@@ -5,7 +5,7 @@
 use super::report::{Applied, IndexReport, Outcome};
 use super::state_file::State;
 use super::{HeldState, Store, StoreError, lock};
-use crate::document::{BundleReader, Digest, Document, Manifest};
+use crate::document::{BundleReader, Digest, Document, Manifest, Root};
 use crate::update::{InForce, Update, UpdateError, read_bundle};
 use crate::words::Words;
 use std::io::BufRead;
@@ -46,38 +46,28 @@ impl Store {
     }
 
     fn commit(&self, update: Update) -> Result<Applied, StoreError> {
-        let mut held = lock(&self.held);
         if update.is_already_current() {
-            let index = self.index_as_is();
-            return Ok(applied(&held, &update, Outcome::AlreadyCurrent, index));
+            return Ok(self.applied(&update, Outcome::AlreadyCurrent, self.index_as_is()));
         }
-        let written = self.write(&mut held, &update);
-        if written.is_err() {
-            self.remove_strays_of(&held);
-        }
-        written?;
-        held.roots = held
-            .roots
-            .iter()
-            .chain(&update.new_roots)
-            .cloned()
-            .collect();
+        let before = self.write(&update)?;
         let index = match &update.new_manifest {
-            Some(manifest) => self.take_up(&mut held, manifest)?,
+            Some(manifest) => self.index_follows(manifest, &before)?,
             None => self.index_as_is(),
         };
         self.put_in_force(&update.in_force);
-        self.remove_strays_of(&held);
-        Ok(applied(&held, &update, Outcome::Applied, index))
+        self.remove_strays_of(&lock(&self.held));
+        Ok(self.applied(&update, Outcome::Applied, index))
     }
 
-    /// Everything that needs room on the disk comes before the mark; behind it there is one rename.
-    fn write(&self, held: &mut HeldState, update: &Update) -> Result<(), StoreError> {
+    /// Writes everything but the index; gives the shards that are indexed. All that needs room on the disk
+    /// comes before the mark; behind it there is one rename.
+    fn write(&self, update: &Update) -> Result<Vec<Digest>, StoreError> {
         if let Some(manifest) = &update.new_manifest {
             let new = update.new_shards.iter().map(|(_, digest)| digest);
             self.files.sync_shards(manifest.content(), new)?;
             self.files.prepare_manifest(manifest.octets())?;
         }
+        let mut held = lock(&self.held);
         let marked = self.files.write_roots(&update.new_roots).and_then(|()| {
             let state = State {
                 mark: update.mark,
@@ -90,33 +80,35 @@ impl Store {
             self.files.remove_roots(&update.new_roots);
         }
         marked?;
-        match update.new_manifest {
-            Some(_) => self.files.replace_manifest(),
-            None => Ok(()),
+        let roots = held.roots.iter().chain(&update.new_roots).cloned();
+        let roots: Arc<[Document<Root>]> = roots.collect();
+        let mut before = Vec::new();
+        if let Some(manifest) = &update.new_manifest {
+            self.files.replace_manifest()?;
+            let old = held.manifest.replace(Arc::new(manifest.clone()));
+            let old = old.filter(|_| held.complete);
+            before = old.map_or(before, |old| old.content().shards.clone());
+            held.complete = false;
         }
+        held.roots = roots;
+        Ok(before)
     }
 
-    /// The manifest on disk is another: the index follows.
-    fn take_up(
+    fn index_follows(
         &self,
-        held: &mut HeldState,
         manifest: &Document<Manifest>,
+        before: &[Digest],
     ) -> Result<IndexReport, StoreError> {
-        let before = held.manifest.replace(Arc::new(manifest.clone()));
-        let before = before.filter(|_| held.complete);
-        held.complete = false;
-        let before = before.as_ref().map_or(&[][..], |m| &m.content().shards);
         let shards = self.files.shards(Some(manifest.content()), before);
-        let report = self
-            .index
-            .update(manifest.payload_digest().octets(), &shards);
+        let digest = manifest.payload_digest();
+        let report = self.index.update(digest.octets(), &shards);
         lock(&self.cache).invalidate();
-        if report.is_err() {
-            self.put_in_force(&InForce::NoManifest(None));
+        match &report {
+            Ok(_) => lock(&self.held).complete = true,
+            // The old manifest is gone, the new one cannot be read.
+            Err(_) => self.put_in_force(&InForce::NoManifest(None)),
         }
-        let report = report?;
-        held.complete = true;
-        Ok(report)
+        report
     }
 
     fn put_in_force(&self, in_force: &InForce) {
@@ -137,21 +129,21 @@ impl Store {
         let manifest = held.manifest.as_deref().map(Document::content);
         let _ = self.files.remove_strays(manifest);
     }
-}
 
-fn applied(held: &HeldState, update: &Update, outcome: Outcome, index: IndexReport) -> Applied {
-    let no_manifest = match &update.in_force {
-        InForce::Manifest(_) => None,
-        InForce::NoManifest(Some(why)) => Some(why.to_string()),
-        InForce::NoManifest(None) => Some("no manifest was applied yet".to_owned()),
-    };
-    Applied {
-        outcome,
-        mark: held.file.state().mark,
-        root_version: update.root.content().version,
-        new_roots: update.new_roots.len(),
-        changed_shards: update.new_shards.len(),
-        index,
-        no_manifest,
+    fn applied(&self, update: &Update, outcome: Outcome, index: IndexReport) -> Applied {
+        let no_manifest = match &update.in_force {
+            InForce::Manifest(_) => None,
+            InForce::NoManifest(Some(why)) => Some(why.to_string()),
+            InForce::NoManifest(None) => Some("no manifest was applied yet".to_owned()),
+        };
+        Applied {
+            outcome,
+            mark: self.mark(),
+            root_version: update.root.content().version,
+            new_roots: update.new_roots.len(),
+            changed_shards: update.new_shards.len(),
+            index,
+            no_manifest,
+        }
     }
 }

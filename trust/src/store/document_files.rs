@@ -136,6 +136,11 @@ impl DocumentFiles {
         atomic_file::replace(&self.manifest_path())
     }
 
+    /// One shard.
+    pub(super) fn shard(&self, digest: &Digest) -> Result<Shard, StoreError> {
+        reload_shard(&self.shards_dir(), digest)
+    }
+
     /// The shards of `manifest`, with those of the manifest before it.
     pub(super) fn shards(&self, manifest: Option<&Manifest>, before: &[Digest]) -> ShardFiles {
         ShardFiles {
@@ -224,17 +229,18 @@ impl ShardFiles {
 
     fn rows_of(&self, digest: Option<&Digest>) -> Result<Rows, StoreError> {
         let mut rows = Rows::default();
-        let Some(digest) = digest else {
-            return Ok(rows);
-        };
-        let octets = read_shard(&self.dir, digest)?;
-        let path = || shard_path(&self.dir, digest);
-        let shard = Shard::reload(&octets).map_err(|why| rejected(&path(), &why))?;
-        for entry in shard.devices() {
-            rows.add(&entry.device(), &entry.peer_keys());
+        if let Some(digest) = digest {
+            for entry in reload_shard(&self.dir, digest)?.devices() {
+                entry.peer_keys().iter().for_each(|key| rows.add(key));
+            }
         }
         Ok(rows)
     }
+}
+
+fn reload_shard(dir: &Path, digest: &Digest) -> Result<Shard, StoreError> {
+    let octets = read_shard(dir, digest)?;
+    Shard::reload(&octets).map_err(|why| rejected(&shard_path(dir, digest), &why))
 }
 
 fn load<T: Signed>(path: &Path, limit: usize) -> Result<Option<Document<T>>, StoreError> {

@@ -17,6 +17,8 @@ mod cached;
 mod commit;
 mod document_files;
 mod error;
+#[cfg(fuzzing)]
+pub mod fuzzing;
 mod index;
 mod key_cache;
 mod record;
@@ -26,7 +28,7 @@ mod state_file;
 pub use error::StoreError;
 pub use report::{Applied, IndexReport, OpenReport, Outcome, Peer, PeerPage, Recovery};
 
-use crate::document::{Document, Manifest, Root};
+use crate::document::{Document, Manifest, Root, shard_of};
 use crate::id::DeviceId;
 use crate::key::KeyId;
 use crate::registry::{PeerKey, TrustView};
@@ -171,27 +173,22 @@ impl Store {
         Ok(Some(key))
     }
 
-    /// Up to `limit` devices, at least 1 and at most 1,024, whose ids follow `after`.
+    /// Up to `limit` devices, at least 1 and at most 1,024, that follow `after` in the order of shards and
+    /// of ids in each. Read from the documents.
     ///
     /// # Errors
-    /// [`StoreError::Index`] when the index is damaged.
+    /// [`StoreError`] when a shard cannot be read.
     pub fn peers(&self, after: Option<&DeviceId>, limit: usize) -> Result<PeerPage, StoreError> {
         let limit = limit.clamp(1, PEERS);
-        let mut devices = self.index.devices(after, limit.saturating_add(1))?;
-        let more = devices.len() > limit;
-        devices.truncate(limit);
-        let last = devices.last().map(|(device, _)| device.id.clone());
-        let mut peers = Vec::with_capacity(devices.len());
-        for (device, kids) in devices {
-            let keys = kids.iter().map(|kid| self.index.key(*kid));
-            let keys = keys.filter_map(Result::transpose);
-            peers.push(Peer {
-                keys: keys.collect::<Result<_, _>>()?,
-                device,
-            });
+        let manifest = lock(&self.held).manifest.clone();
+        match self.peers_of(manifest.as_deref(), after, limit) {
+            // An update took the shard away meanwhile.
+            Err(_) if !same(&manifest, &lock(&self.held).manifest) => {
+                let manifest = lock(&self.held).manifest.clone();
+                self.peers_of(manifest.as_deref(), after, limit)
+            }
+            page => page,
         }
-        let next = last.filter(|_| more);
-        Ok(PeerPage { peers, next })
     }
 
     /// Number of keys that the manifest knows.
@@ -298,6 +295,36 @@ impl Store {
     pub fn dir(&self) -> &Path {
         &self.dir
     }
+
+    fn peers_of(
+        &self,
+        manifest: Option<&Document<Manifest>>,
+        after: Option<&DeviceId>,
+        limit: usize,
+    ) -> Result<PeerPage, StoreError> {
+        let mut page = PeerPage::default();
+        let Some(manifest) = manifest.map(Document::content) else {
+            return Ok(page);
+        };
+        let first = after.map_or(0, |id| shard_of(id, manifest.shard_count()));
+        for (index, digest) in (0..).zip(&manifest.shards).skip_while(|(n, _)| *n < first) {
+            for entry in self.files.shard(digest)?.into_devices() {
+                if index == first && after.is_some_and(|after| entry.id <= *after) {
+                    continue;
+                }
+                if page.peers.len() == limit {
+                    page.next = page.peers.last().map(|peer| peer.device.id.clone());
+                    return Ok(page);
+                }
+                page.peers.push(Peer {
+                    device: entry.device(),
+                    keys: entry.peer_keys(),
+                    reason: entry.reason,
+                });
+            }
+        }
+        Ok(page)
+    }
 }
 
 impl HeldDocuments {
@@ -346,6 +373,13 @@ impl HeldState {
             InForce::Manifest(view) => Ok(view),
             InForce::NoManifest(why) => Err(why.map(|why| why.to_string())),
         }
+    }
+}
+
+fn same<T>(a: &Option<Arc<T>>, b: &Option<Arc<T>>) -> bool {
+    match (a, b) {
+        (Some(a), Some(b)) => Arc::ptr_eq(a, b),
+        _ => a.is_none() && b.is_none(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The records of the index: compact, versioned, read back without trust in the disk.
+//! The record of a key in the index: compact, versioned, read back without trust in the disk.
 
 use crate::id::{DeviceId, Name};
 use crate::key::{KeyId, VerifyingKey};
@@ -28,7 +28,7 @@ pub(super) enum BadRecord {
 }
 
 /// The record of one key: all that a verification needs.
-pub(super) fn encode_key(key: &PeerKey) -> Vec<u8> {
+pub(super) fn encode(key: &PeerKey) -> Vec<u8> {
     let mut octets = vec![VERSION];
     octets.extend_from_slice(&key.key.octets());
     octets.push(match key.state {
@@ -47,7 +47,7 @@ pub(super) fn encode_key(key: &PeerKey) -> Vec<u8> {
 }
 
 /// Reads the record of the key `kid`.
-pub(super) fn decode_key(kid: KeyId, octets: &[u8]) -> Result<PeerKey, BadRecord> {
+pub(super) fn decode(kid: KeyId, octets: &[u8]) -> Result<PeerKey, BadRecord> {
     let mut fields = Fields::of_version(octets)?;
     let public = fields.take::<32>()?;
     let state = match fields.octet()? {
@@ -69,27 +69,6 @@ pub(super) fn decode_key(kid: KeyId, octets: &[u8]) -> Result<PeerKey, BadRecord
         retired_at: retired_at.map(UnixTime::from_seconds),
         device: Arc::new(device),
     })
-}
-
-/// The record of one device, with the names of its keys: for the listing.
-pub(super) fn encode_device(device: &Device, kids: &[KeyId]) -> Vec<u8> {
-    let mut octets = vec![VERSION];
-    push_device(&mut octets, device);
-    octets.push(small(kids.len()));
-    kids.iter()
-        .for_each(|kid| octets.extend_from_slice(kid.octets()));
-    octets
-}
-
-/// Reads the record of the device `id`.
-pub(super) fn decode_device(id: &[u8], octets: &[u8]) -> Result<(Device, Vec<KeyId>), BadRecord> {
-    let mut fields = Fields::of_version(octets)?;
-    let device = fields.device(name_of(id)?)?;
-    let count = fields.octet()?;
-    let kids = (0..count).map(|_| fields.take().copied().map(KeyId::from_octets));
-    let kids = kids.collect::<Result<_, _>>()?;
-    fields.end()?;
-    Ok((device, kids))
 }
 
 fn push_device(octets: &mut Vec<u8>, device: &Device) {
@@ -192,7 +171,7 @@ const VERSION: u8 = 1;
 mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
-    use super::{BadRecord, decode_device, decode_key, encode_device, encode_key};
+    use super::{BadRecord, decode, encode};
     use crate::id::{DeviceId, GroupName, RoleName};
     use crate::key::SigningKey;
     use crate::registry::{Device, DeviceState, KeyState, PeerKey};
@@ -221,56 +200,42 @@ mod tests {
     fn records_come_back_as_they_were() {
         let key = key();
         let kid = key.key.id();
-        let back = decode_key(kid, &encode_key(&key)).unwrap();
+        let back = decode(kid, &encode(&key)).unwrap();
         assert_eq!(back.key.octets(), key.key.octets());
         assert_eq!((back.state, back.not_before), (key.state, key.not_before));
         assert_eq!(
             (back.retired_at, &back.device),
             (key.retired_at, &key.device)
         );
-        let record = encode_device(&key.device, &[kid, kid]);
-        let (device, kids) = decode_device(b"pump-1", &record).unwrap();
-        assert_eq!((device, kids), ((*key.device).clone(), vec![kid, kid]));
     }
 
     #[test]
     fn another_length_version_or_key_is_refused() {
         let key = key();
         let kid = key.key.id();
-        let record = encode_key(&key);
+        let record = encode(&key);
         for length in 0..record.len() {
-            decode_key(kid, &record[..length]).unwrap_err();
+            decode(kid, &record[..length]).unwrap_err();
         }
         let longer = [record.as_slice(), &[0]].concat();
-        assert_eq!(decode_key(kid, &longer).unwrap_err(), BadRecord::Length);
+        assert_eq!(decode(kid, &longer).unwrap_err(), BadRecord::Length);
         let other = SigningKey::from_seed(&[8; 32]).public().id();
-        assert_eq!(
-            decode_key(other, &record).unwrap_err(),
-            BadRecord::PublicKey
-        );
+        assert_eq!(decode(other, &record).unwrap_err(), BadRecord::PublicKey);
         let mut newer = record;
         newer[0] = 2;
-        assert_eq!(decode_key(kid, &newer).unwrap_err(), BadRecord::Version(2));
+        assert_eq!(decode(kid, &newer).unwrap_err(), BadRecord::Version(2));
     }
 
     #[test]
     fn damaged_octets_never_panic() {
         let key = key();
         let kid = key.key.id();
-        let key_record = encode_key(&key);
-        let device_record = encode_device(&key.device, &[kid]);
+        let key_record = encode(&key);
         for place in 0..key_record.len() {
             for octet in 0..=255 {
                 let mut damaged = key_record.clone();
                 damaged[place] = octet;
-                let _ = decode_key(kid, &damaged);
-            }
-        }
-        for place in 0..device_record.len() {
-            for octet in 0..=255 {
-                let mut damaged = device_record.clone();
-                damaged[place] = octet;
-                let _ = decode_device(b"pump-1", &damaged);
+                let _ = decode(kid, &damaged);
             }
         }
     }

@@ -97,8 +97,8 @@ pub enum Outcome {
     Applied,
 }
 
-/// A page of the listing of devices, in the order of their ids.
-#[derive(Clone, Debug)]
+/// A page of the listing of devices.
+#[derive(Clone, Debug, Default)]
 pub struct PeerPage {
     /// The devices.
     pub peers: Vec<Peer>,
@@ -113,4 +113,6 @@ pub struct Peer {
     pub device: Device,
     /// Its keys.
     pub keys: Vec<PeerKey>,
+    /// Why it is suspended or revoked.
+    pub reason: Option<String>,
 }

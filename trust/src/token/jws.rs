@@ -184,3 +184,33 @@ impl HeaderMembers {
 }
 
 const HEADER_OCTETS: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::Unverified;
+    use crate::key::SigningKey;
+    use crate::token::{Kind, Rejection};
+    use data_encoding::BASE64URL_NOPAD;
+
+    #[test]
+    fn a_key_that_was_found_under_another_name_verifies_nothing() {
+        let (named, other) = (
+            SigningKey::from_seed(&[1; 32]),
+            SigningKey::from_seed(&[2; 32]),
+        );
+        let (typ, kid) = (Kind::Message.typ(), named.public().id());
+        let header = format!(r#"{{"alg":"EdDSA","typ":"{typ}","kid":"{kid}"}}"#);
+        let encode = |octets: &[u8]| BASE64URL_NOPAD.encode(octets);
+        let signed_by = |key: &SigningKey| {
+            let input = format!("{}.{}", encode(header.as_bytes()), encode(b"{}"));
+            format!("{input}.{}", encode(&key.sign(input.as_bytes())))
+        };
+        let token = signed_by(&named);
+        let parsed = Unverified::parse(token.as_bytes(), typ).unwrap();
+        assert_eq!(parsed.verified_claims(named.public()), Ok(&b"{}"[..]));
+        let token = signed_by(&other);
+        let parsed = Unverified::parse(token.as_bytes(), typ).unwrap();
+        let verdict = parsed.verified_claims(other.public());
+        assert_eq!(verdict, Err(Rejection::Signature));
+    }
+}

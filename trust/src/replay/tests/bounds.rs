@@ -42,6 +42,8 @@ fn at_a_bound_new_ones_are_refused_and_the_old_ones_work_on() {
         "memory-full",
         "its seeds have no room"
     );
+    assert_eq!(memory.counts().consumers, 1);
+    assert_eq!(memory.counts().windows, 8);
     let statement = Token {
         max_age_seconds: Some(60),
         ..Token::statement("1.1.1")
@@ -52,6 +54,25 @@ fn at_a_bound_new_ones_are_refused_and_the_old_ones_work_on() {
     };
     assert_eq!(unknown.outcome(&mut memory), "memory-full");
     assert_eq!(Token::will("2.1.1").outcome(&mut memory), "memory-full");
+}
+
+#[test]
+fn keys_are_bounded_where_they_need_no_window() {
+    let mut memory = small(2, 8);
+    for number in 0..20 {
+        let token = Token {
+            kid: kid(number),
+            issued_at: START + u64::from(number),
+            ..Token::statement("1.1.1")
+        };
+        let expected = if number < 8 {
+            "retained"
+        } else {
+            "memory-full"
+        };
+        assert_eq!(token.outcome(&mut memory), expected);
+    }
+    assert_eq!((memory.counts().keys, memory.counts().windows), (8, 0));
 }
 
 #[test]
@@ -146,6 +167,7 @@ fn a_dropped_consumer_leaves_slots_and_no_way_back() {
         };
         assert_eq!(will.outcome(&mut memory), "will");
         let second = from_key(number, "1.1.7").for_consumer("second");
+        disk.write(&mut memory);
         assert!(second.judge(&mut memory).is_ok());
     }
     disk.write(&mut memory);

@@ -152,6 +152,19 @@ fn the_start_moves_when_the_clock_is_known_better() {
         ..young.clone()
     };
     assert_eq!(command.outcome(&mut memory), "before-start");
+    // also where the clock went back since: a command waives nothing
+    let mut earlier = restarted(&mut memory, START - 1000);
+    let harmless = Token {
+        issued_at: START + 10,
+        after_power_loss: true,
+        ..young.clone()
+    };
+    let command = Token {
+        command: true,
+        ..harmless.clone()
+    };
+    assert_eq!(command.outcome(&mut earlier), "before-start");
+    assert_eq!(harmless.outcome(&mut earlier), "live");
     assert_eq!(young.outcome(&mut memory), "live");
 }
 

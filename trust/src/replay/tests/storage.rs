@@ -1,6 +1,7 @@
 //! Records: what was written is enough, and what is damaged lets nothing in.
 
 use super::{BOUNDS, Disk, Past, ReplayMemory, START, Token, at, kid, memory, restarted};
+use crate::replay::record::Content;
 use crate::replay::{Bounds, Restoration};
 
 /// A memory with every type of record, and the tokens that it accepted.
@@ -136,6 +137,54 @@ fn records_that_are_absent_twice_there_or_beyond_a_bound_are_noticed() {
         (Past::Known, 0),
         "any order"
     );
+}
+
+#[test]
+fn what_changes_later_is_written_too() {
+    let mut memory = ReplayMemory::new(BOUNDS, Past::UnknownUntil(at(5)), at(5));
+    let mut disk = Disk::default();
+    for token in [
+        Token::statement("7.1.1"),
+        Token::will("7.1.2"),
+        Token::will("7.1.3"),
+    ] {
+        assert!(token.judge(&mut memory).is_ok());
+        disk.write(&mut memory);
+    }
+    let mut restored = disk.restore(START);
+    for id in ["7.1.2", "7.1.3"] {
+        assert_eq!(Token::will(id).outcome(&mut restored), "will-spent");
+    }
+    assert!(Token::statement("8.1.1").judge(&mut memory).is_ok());
+    disk.write(&mut memory);
+    let mut restored = disk.restore(START);
+    assert_eq!(Token::will("7.1.4").outcome(&mut restored), "will-spent");
+    memory.set_start(at(START));
+    disk.write(&mut memory);
+    assert_eq!(disk.restore(START).past(), Past::UnknownUntil(at(START)));
+    memory.set_start(at(START + 7));
+    memory.distrust();
+    disk.write(&mut memory);
+    assert_eq!(
+        disk.restore(START).past(),
+        Past::UnknownUntil(at(START + 7))
+    );
+}
+
+#[test]
+fn what_belongs_to_a_lost_consumer_is_dropped_and_not_given_to_another() {
+    let mut memory = memory();
+    assert_eq!(Token::message("1.1.5").outcome(&mut memory), "live");
+    assert_eq!(Token::will("1.1.6").outcome(&mut memory), "will");
+    let records = memory.records().filter(|record| {
+        let content = Content::decode(record);
+        !matches!(content, Ok(Content::Consumer { .. }))
+    });
+    let (mut memory, _) = ReplayMemory::restore(BOUNDS, at(START), records);
+    assert_eq!((memory.counts().consumers, memory.counts().windows), (0, 0));
+    // it begins with the newest counters, as every new consumer does
+    assert_eq!(Token::message("1.1.5").outcome(&mut memory), "replay");
+    assert_eq!(Token::will("1.1.6").outcome(&mut memory), "will");
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! The one file that names sled (0.34.7) and knows its traps.
 
-use super::{Change, Octets, Table};
+use super::{Change, Octets};
+use crate::key::KeyId;
 use std::fs::{self, File};
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::Duration;
 
 /// The index on disk.
 pub(super) struct Disk {
     db: sled::Db,
     keys: sled::Tree,
-    devices: sled::Tree,
     dir: PathBuf,
 }
 
@@ -35,62 +37,61 @@ impl Disk {
             .cache_capacity(CACHE_OCTETS)
             // Its flush every 500 ms would wear the card; this module flushes when it wrote.
             .flush_every_ms(None);
-        guarded(|| {
+        let open = || {
             let db = config.open()?;
             let keys = db.open_tree(b"keys")?;
-            let devices = db.open_tree(b"devices")?;
-            Ok(Self {
-                db,
-                keys,
-                devices,
-                dir: dir.to_owned(),
-            })
-        })
+            let dir = dir.to_owned();
+            Ok(Self { db, keys, dir })
+        };
+        // One that this process has just closed is let go of by sled's threads a little later.
+        for _ in 0..LOCK_TRIES {
+            match guarded(open) {
+                Err(DiskError::InUse) => sleep(LOCK_PAUSE),
+                opened => return opened,
+            }
+        }
+        guarded(open)
     }
 
-    pub(super) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Octets>, DiskError> {
-        guarded(|| self.tree(table).get(key)).map(|found| found.map(Octets::Disk))
+    pub(super) fn get(&self, kid: KeyId) -> Result<Option<Octets>, DiskError> {
+        guarded(|| self.keys.get(kid.octets())).map(|found| found.map(Octets::Disk))
     }
 
-    /// Up to `limit` rows behind the key `after`.
+    /// Up to `limit` rows behind the key `after`, in order.
     pub(super) fn page(
         &self,
-        table: Table,
         after: Option<&[u8]>,
         limit: usize,
-    ) -> Result<Vec<(Octets, Octets)>, DiskError> {
-        guarded(|| {
-            let rows = rows_behind(self.tree(table), after);
-            let rows = rows.map(|row| row.map(|(k, v)| (Octets::Disk(k), Octets::Disk(v))));
-            rows.take(limit).collect()
-        })
+    ) -> Result<Vec<(sled::IVec, sled::IVec)>, DiskError> {
+        use std::ops::Bound::{Excluded, Unbounded};
+        let start = after.map_or(Unbounded, Excluded);
+        let range = (start, Unbounded);
+        guarded(|| self.keys.range::<&[u8], _>(range).take(limit).collect())
     }
 
-    /// Number of rows, by counting them.
-    pub(super) fn count(&self, table: Table) -> Result<u64, DiskError> {
-        guarded(|| {
-            let mut count: u64 = 0;
-            for row in self.tree(table).iter().keys() {
-                row?;
-                count = count.saturating_add(1);
-            }
-            Ok(count)
-        })
+    /// Whether there is no row.
+    pub(super) fn is_empty(&self) -> Result<bool, DiskError> {
+        self.page(None, 1).map(|rows| rows.is_empty())
     }
 
-    /// Changes rows of a table, all or none.
-    pub(super) fn change(&self, table: Table, changes: Vec<Change>) -> Result<(), DiskError> {
-        if changes.is_empty() {
-            return Ok(());
-        }
+    /// Changes rows, all or none.
+    pub(super) fn change(
+        &self,
+        changes: impl IntoIterator<Item = Change>,
+    ) -> Result<(), DiskError> {
         let mut batch = sled::Batch::default();
+        let mut count: usize = 0;
         for (key, value) in changes {
+            count = count.saturating_add(1);
             match value {
-                Some(value) => batch.insert(key, value),
-                None => batch.remove(key),
+                Some(value) => batch.insert(key.octets(), value),
+                None => batch.remove(key.octets()),
             }
         }
-        guarded(|| self.tree(table).apply_batch(batch))
+        match count {
+            0 => Ok(()),
+            _ => guarded(|| self.keys.apply_batch(batch)),
+        }
     }
 
     pub(super) fn marker(&self) -> Result<Option<Octets>, DiskError> {
@@ -110,21 +111,6 @@ impl Disk {
         let synced = File::open(self.dir.join("db")).and_then(|db| db.sync_all());
         let synced = synced.and_then(|()| File::open(&self.dir)?.sync_all());
         synced.map_err(|error| DiskError::Sled(error.to_string()))
-    }
-
-    fn tree(&self, table: Table) -> &sled::Tree {
-        match table {
-            Table::Devices => &self.devices,
-            Table::Keys => &self.keys,
-        }
-    }
-}
-
-fn rows_behind(tree: &sled::Tree, after: Option<&[u8]>) -> sled::Iter {
-    use std::ops::Bound::{Excluded, Unbounded};
-    match after {
-        Some(after) => tree.range::<&[u8], _>((Excluded(after), Unbounded)),
-        None => tree.iter(),
     }
 }
 
@@ -160,6 +146,8 @@ fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, DiskError> {
     }
 }
 
+const LOCK_TRIES: u32 = 50;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 const CACHE_OCTETS: u64 = 2 << 20;
 const MARKER: &[u8] = b"marker";
 /// sled 0.34.7 says so in the text only (its config.rs, `try_lock`).

@@ -1,18 +1,19 @@
-//! Bringing the tables to a manifest: by the difference of single shards, or whole.
+//! Bringing the index to a manifest: by the difference of single shards, or whole.
 
 use super::disk::{Disk, DiskError};
 use super::memory::Memory;
-use super::{Change, Rows, Table};
+use super::{Change, Rows};
+use crate::key::KeyId;
 use crate::store::StoreError;
 use crate::store::document_files::ShardFiles;
-use std::collections::{BTreeMap, HashSet};
+use std::cmp::Ordering;
 
-/// What bringing tables to a manifest can fail with.
+/// What bringing the index to a manifest can fail with.
 pub(super) enum Fault {
+    /// The database cannot be read or written.
+    Disk(DiskError),
     /// A shard cannot be read.
     Shards(StoreError),
-    /// The tables cannot be read or written.
-    Tables(DiskError),
 }
 
 impl From<StoreError> for Fault {
@@ -23,7 +24,7 @@ impl From<StoreError> for Fault {
 
 impl From<DiskError> for Fault {
     fn from(error: DiskError) -> Self {
-        Self::Tables(error)
+        Self::Disk(error)
     }
 }
 
@@ -32,7 +33,13 @@ pub(super) fn marker(manifest: &[u8; 32], keys: u64) -> Vec<u8> {
     [&[VERSION], manifest.as_slice(), &keys.to_be_bytes()].concat()
 }
 
-/// Changes the tables from the manifest before to this one; gives the number of keys.
+/// The number of keys in a marker of that manifest.
+pub(super) fn read_marker(marker: &[u8], manifest: &[u8; 32]) -> Option<u64> {
+    let rest = marker.strip_prefix(&[VERSION])?.strip_prefix(manifest)?;
+    rest.try_into().ok().map(u64::from_be_bytes)
+}
+
+/// Changes the index from the manifest before to this one; gives the number of keys.
 pub(super) fn update(
     disk: &Disk,
     keys: u64,
@@ -53,14 +60,11 @@ pub(super) fn rebuild(
     manifest: Option<&[u8; 32]>,
     shards: &ShardFiles,
 ) -> Result<(Disk, u64), Fault> {
-    let keys = match manifest {
-        Some(manifest) => {
-            let keys = synchronize(&disk, shards)?;
-            disk.commit(&marker(manifest, keys))?;
-            keys
-        }
-        None => 0,
+    let Some(manifest) = manifest else {
+        return Ok((disk, 0));
     };
+    let keys = synchronize(&disk, shards)?;
+    disk.commit(&marker(manifest, keys))?;
     Ok((disk, keys))
 }
 
@@ -83,83 +87,93 @@ fn change(
 ) -> Result<u64, Fault> {
     for shard in changed {
         let (before, after) = (shards.rows_before(*shard)?, shards.rows(*shard)?);
-        for table in TABLES {
-            let removals = absent(before.of(table), after.of(table));
-            if matches!(table, Table::Keys) {
-                keys = keys.saturating_sub(count(&removals));
-            }
-            disk.change(table, removals)?;
-        }
+        let removed = absent(&before, &after);
+        keys = keys.saturating_sub(count(removed.len()));
+        disk.change(removed.into_iter().map(|kid| (kid, None)))?;
     }
     for shard in changed {
         let (before, after) = (shards.rows_before(*shard)?, shards.rows(*shard)?);
-        for table in TABLES {
-            if matches!(table, Table::Keys) {
-                let added = absent(after.of(table), before.of(table));
-                keys = keys.saturating_add(count(&added));
-            }
-            let differs = |row: &(&Vec<u8>, &Vec<u8>)| before.of(table).get(row.0) != Some(row.1);
-            let rows = after.of(table).iter().filter(differs);
-            let changes = rows.map(|(key, value)| (key.clone(), Some(value.clone())));
-            disk.change(table, changes.collect())?;
-        }
+        keys = keys.saturating_add(count(absent(&after, &before).len()));
+        let rows = after.0.into_iter();
+        let rows = rows.filter(|(kid, record)| before.0.get(kid) != Some(record));
+        disk.change(rows.map(|(kid, record)| (kid, Some(record))))?;
     }
     Ok(keys)
 }
 
-/// Makes the tables what the shards say, whatever they were.
+/// Makes the index what the shards say, whatever it was: all rows in their order beside those of the
+/// database, each page of which is then read and written once.
 fn synchronize(disk: &Disk, shards: &ShardFiles) -> Result<u64, Fault> {
-    let mut wanted = [HashSet::new(), HashSet::new()];
+    let mut wanted: Vec<(KeyId, Box<[u8]>)> = Vec::new();
     for shard in 0..shards.count() {
-        let Rows { keys, devices } = shards.rows(shard)?;
-        for ((table, rows), wanted) in [(Table::Keys, keys), (Table::Devices, devices)]
-            .into_iter()
-            .zip(&mut wanted)
-        {
-            let mut changes: Vec<Change> = Vec::new();
-            for (key, value) in rows {
-                wanted.insert(key.clone());
-                let found = disk.get(table, &key)?;
-                if found.as_ref().map(AsRef::as_ref) != Some(value.as_slice()) {
-                    changes.push((key, Some(value)));
-                }
-            }
-            disk.change(table, changes)?;
-        }
+        let rows = shards.rows(shard)?.0.into_iter();
+        wanted.extend(rows.map(|(kid, record)| (kid, record.into_boxed_slice())));
     }
-    for (table, wanted) in [Table::Keys, Table::Devices].into_iter().zip(&wanted) {
-        remove_others(disk, table, wanted)?;
-    }
-    let [kids, _] = &wanted;
-    Ok(u64::try_from(kids.len()).unwrap_or(u64::MAX))
-}
-
-fn remove_others(disk: &Disk, table: Table, wanted: &HashSet<Vec<u8>>) -> Result<(), Fault> {
+    wanted.sort_unstable_by_key(|(kid, _)| *kid);
+    let keys = count(wanted.len());
+    let mut wanted = wanted.into_iter().peekable();
+    let mut changes = Changes {
+        disk,
+        open: Vec::new(),
+    };
     let mut after: Option<Vec<u8>> = None;
     loop {
-        let page = disk.page(table, after.as_deref(), PAGE)?;
-        let Some((last, _)) = page.last() else {
-            return Ok(());
-        };
-        after = Some(last.as_ref().to_vec());
-        let unwanted = page
-            .iter()
-            .filter(|(key, _)| !wanted.contains(key.as_ref()));
-        let removals = unwanted.map(|(key, _)| (key.as_ref().to_vec(), None));
-        disk.change(table, removals.collect())?;
+        let page = disk.page(after.as_deref(), PAGE)?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.to_vec());
+        for (key, found) in &page {
+            let place = |kid: &KeyId| kid.octets().as_slice().cmp(key);
+            while let Some(new) = wanted.next_if(|(kid, _)| place(kid) == Ordering::Less) {
+                changes.add((new.0, Some(new.1.into_vec())))?;
+            }
+            match wanted.next_if(|(kid, _)| place(kid) == Ordering::Equal) {
+                Some((_, record)) if *record == **found => {}
+                Some((kid, record)) => changes.add((kid, Some(record.into_vec())))?,
+                None => changes.add((stored_kid(key)?, None))?,
+            }
+        }
+    }
+    for (kid, record) in wanted {
+        changes.add((kid, Some(record.into_vec())))?;
+    }
+    changes.write()?;
+    Ok(keys)
+}
+
+/// Changes on their way to the database, many at a time.
+struct Changes<'a> {
+    disk: &'a Disk,
+    open: Vec<Change>,
+}
+
+impl Changes<'_> {
+    fn add(&mut self, change: Change) -> Result<(), DiskError> {
+        self.open.push(change);
+        if self.open.len() >= PAGE {
+            self.write()?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self) -> Result<(), DiskError> {
+        self.disk.change(self.open.drain(..))
     }
 }
 
-/// Removals of the rows whose keys are in one set and not in the other.
-fn absent(here: &BTreeMap<Vec<u8>, Vec<u8>>, there: &BTreeMap<Vec<u8>, Vec<u8>>) -> Vec<Change> {
-    let keys = here.keys().filter(|key| !there.contains_key(*key));
-    keys.map(|key| (key.clone(), None)).collect()
+fn stored_kid(key: &[u8]) -> Result<KeyId, DiskError> {
+    let octets = key.try_into().map(KeyId::from_octets);
+    octets.map_err(|_| DiskError::Sled("a key is no kid".to_owned()))
 }
 
-fn count(changes: &[Change]) -> u64 {
-    u64::try_from(changes.len()).unwrap_or(u64::MAX)
+/// The keys of `here` that are not `there`.
+fn absent(here: &Rows, there: &Rows) -> Vec<KeyId> {
+    let kids = here.0.keys().filter(|kid| !there.0.contains_key(kid));
+    kids.copied().collect()
 }
 
-const TABLES: [Table; 2] = [Table::Keys, Table::Devices];
+fn count(length: usize) -> u64 {
+    u64::try_from(length).unwrap_or(u64::MAX)
+}
+
 const PAGE: usize = 1024;
 const VERSION: u8 = 1;

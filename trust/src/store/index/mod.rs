@@ -1,4 +1,4 @@
-//! The index of keys and devices: what a verification looks up. Never the only copy: it can be
+//! The index of keys: what a verification looks up. Never the only copy: it can be
 //! rebuilt from the shards at any time, and is whenever it does not fit the manifest.
 
 mod disk;
@@ -7,9 +7,8 @@ mod memory;
 
 use super::document_files::ShardFiles;
 use super::{IndexReport, StoreError, atomic_file, record};
-use crate::id::DeviceId;
 use crate::key::KeyId;
-use crate::registry::{Device, PeerKey};
+use crate::registry::PeerKey;
 use disk::{Disk, DiskError};
 use fill::Fault;
 use memory::Memory;
@@ -32,12 +31,9 @@ enum Tables {
     Memory(Memory),
 }
 
-/// The rows that one shard is good for.
+/// The rows that one shard is good for: records by `kid`.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
-    keys: BTreeMap<Vec<u8>, Vec<u8>>,
-    devices: BTreeMap<Vec<u8>, Vec<u8>>,
-}
+pub(super) struct Rows(BTreeMap<KeyId, Vec<u8>>);
 
 /// Octets of a row, wherever they lie.
 enum Octets {
@@ -45,14 +41,8 @@ enum Octets {
     Memory(Arc<[u8]>),
 }
 
-/// A row's key, and its new value or its removal.
-type Change = (Vec<u8>, Option<Vec<u8>>);
-
-#[derive(Clone, Copy, Debug)]
-enum Table {
-    Devices,
-    Keys,
-}
+/// A row's new record, or its removal.
+type Change = (KeyId, Option<Vec<u8>>);
 
 impl Index {
     /// Opens the index in `dir` for the manifest whose shards are given, or for none; rebuilds it if
@@ -90,7 +80,7 @@ impl Index {
                 IndexReport::Rebuilt { what, keys },
             ),
             Err(Fault::Shards(error)) => return Err(error),
-            Err(Fault::Tables(error)) => {
+            Err(Fault::Disk(error)) => {
                 let memory = fill::in_memory(shards)?;
                 let keys = memory.key_count();
                 let what = format!("{what}; rebuilding it: {error}");
@@ -102,26 +92,13 @@ impl Index {
 
     /// The key `kid`, with its device.
     pub(super) fn key(&self, kid: KeyId) -> Result<Option<PeerKey>, StoreError> {
-        let row = self.read(|tables| tables.get(Table::Keys, kid.octets()));
+        let row = self.read(|tables| match tables {
+            Tables::Disk(disk) => disk.get(kid),
+            Tables::Memory(memory) => Ok(memory.get(kid)),
+        });
         let row = row.map_err(|error| self.damaged(&error))?;
-        let key = row.map(|row| record::decode_key(kid, row.as_ref()));
+        let key = row.map(|row| record::decode(kid, row.as_ref()));
         key.transpose().map_err(|error| self.damaged(&error))
-    }
-
-    /// Up to `limit` devices behind `after`, each with the names of its keys.
-    pub(super) fn devices(
-        &self,
-        after: Option<&DeviceId>,
-        limit: usize,
-    ) -> Result<Vec<(Device, Vec<KeyId>)>, StoreError> {
-        let after = after.map(|id| id.as_str().as_bytes());
-        let rows = self.read(|tables| tables.page(Table::Devices, after, limit));
-        let rows = rows.map_err(|error| self.damaged(&error))?;
-        let devices = rows
-            .iter()
-            .map(|(id, row)| record::decode_device(id.as_ref(), row.as_ref()))
-            .collect::<Result<_, _>>();
-        devices.map_err(|error| self.damaged(&error))
     }
 
     /// Number of keys.
@@ -141,7 +118,7 @@ impl Index {
     ) -> Result<IndexReport, StoreError> {
         let updated = self.read(|tables| match tables {
             Tables::Disk(disk) => fill::update(disk, self.key_count(), manifest, shards),
-            Tables::Memory(_) => Err(Fault::Tables(DiskError::Sled("it was in memory".into()))),
+            Tables::Memory(_) => Err(Fault::Disk(DiskError::Sled("it was in memory".into()))),
         });
         let what = match updated {
             Ok(keys) => {
@@ -149,7 +126,7 @@ impl Index {
                 return Ok(IndexReport::Used { keys });
             }
             Err(Fault::Shards(error)) => error.to_string(),
-            Err(Fault::Tables(error)) => error.to_string(),
+            Err(Fault::Disk(error)) => error.to_string(),
         };
         // Readers need complete tables while the disk is written anew.
         let memory = fill::in_memory(shards)?;
@@ -162,7 +139,7 @@ impl Index {
                 Ok(IndexReport::Rebuilt { what, keys })
             }
             Err(Fault::Shards(error)) => Err(error),
-            Err(Fault::Tables(error)) => {
+            Err(Fault::Disk(error)) => {
                 let what = format!("{what}; rebuilding it: {error}");
                 Ok(IndexReport::InMemory { what })
             }
@@ -195,45 +172,10 @@ impl Index {
     }
 }
 
-impl Tables {
-    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Octets>, DiskError> {
-        match self {
-            Self::Disk(disk) => disk.get(table, key),
-            Self::Memory(memory) => Ok(memory.get(table, key)),
-        }
-    }
-
-    fn page(
-        &self,
-        table: Table,
-        after: Option<&[u8]>,
-        limit: usize,
-    ) -> Result<Vec<(Octets, Octets)>, DiskError> {
-        match self {
-            Self::Disk(disk) => disk.page(table, after, limit),
-            Self::Memory(memory) => Ok(memory.page(table, after, limit)),
-        }
-    }
-}
-
 impl Rows {
-    /// Adds a device and its keys.
-    pub(super) fn add(&mut self, device: &Device, keys: &[PeerKey]) {
-        let kids: Vec<KeyId> = keys.iter().map(|key| key.key.id()).collect();
-        let id = device.id.as_str().as_bytes().to_vec();
-        let record = record::encode_device(device, &kids);
-        self.devices.insert(id, record);
-        for key in keys {
-            let kid = key.key.id().octets().to_vec();
-            self.keys.insert(kid, record::encode_key(key));
-        }
-    }
-
-    fn of(&self, table: Table) -> &BTreeMap<Vec<u8>, Vec<u8>> {
-        match table {
-            Table::Devices => &self.devices,
-            Table::Keys => &self.keys,
-        }
+    /// Adds a key of a device.
+    pub(super) fn add(&mut self, key: &PeerKey) {
+        self.0.insert(key.key.id(), record::encode(key));
     }
 }
 
@@ -247,24 +189,30 @@ impl AsRef<[u8]> for Octets {
 }
 
 /// Number of keys in an index that fits the manifest, or why it does not.
+///
+/// The rows were durable before the marker, and sled has a checksum on everything: counting them again
+/// at every start would read the whole index.
 fn fit(disk: &Disk, manifest: Option<&[u8; 32]>) -> Result<u64, String> {
     let words = |error: DiskError| error.to_string();
-    let keys = disk.count(Table::Keys).map_err(words)?;
     let marker = disk.marker().map_err(words)?;
-    let expected = manifest.map(|manifest| fill::marker(manifest, keys));
-    match (marker, expected) {
-        (None, None) if keys == 0 => Ok(0),
-        (Some(marker), Some(expected)) if marker.as_ref() == expected.as_slice() => Ok(keys),
-        _ => Err("it does not fit the manifest in force".to_owned()),
+    let keys = match (marker, manifest) {
+        (None, None) => Some(0),
+        (Some(marker), Some(manifest)) => fill::read_marker(marker.as_ref(), manifest),
+        _ => None,
+    };
+    let keys = keys.ok_or("it does not fit the manifest in force")?;
+    match disk.is_empty().map_err(words)? {
+        empty if empty == (keys == 0) => Ok(keys),
+        _ => Err("it does not hold as many keys as it says".to_owned()),
     }
 }
 
 /// Sets a broken index aside for whoever wants to find out why, and begins another.
 fn renew(dir: &Path) -> Result<Disk, Fault> {
     if dir.exists() {
-        set_aside(dir).map_err(|error| Fault::Tables(DiskError::Sled(error.to_string())))?;
+        set_aside(dir).map_err(|error| Fault::Disk(DiskError::Sled(error.to_string())))?;
     }
-    Disk::open(dir).map_err(Fault::Tables)
+    Disk::open(dir).map_err(Fault::Disk)
 }
 
 /// Renames the directory; of those that were set aside before none is kept, lest the disk fill up.
