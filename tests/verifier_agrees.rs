@@ -38,7 +38,9 @@ fn both_verifiers_tell_the_same_of_every_vector() {
         }
     }
     assert!(lines.len() >= 350, "{} lines", lines.len());
-    compare(&lines);
+    if let Some(python) = interpreter() {
+        compare(&python, &lines);
+    }
 }
 
 #[test]
@@ -63,7 +65,10 @@ fn both_verifiers_tell_the_same_of_generated_tokens() {
             _ => lines.extend(begun_anew(vec![signed(&mut random, &all)])),
         }
     }
-    let verdicts = compare(&lines);
+    let Some(python) = interpreter() else {
+        return;
+    };
+    let verdicts = compare(&python, &lines);
     println!("{} lines: {verdicts:?}", lines.len());
     assert!(verdicts["verified"] > count / 20, "{verdicts:?}");
     assert!(verdicts.len() >= 40, "{verdicts:?}");
@@ -76,8 +81,8 @@ fn begun_anew(mut lines: Vec<Value>) -> Vec<Value> {
 }
 
 /// How often each verdict was given, by both.
-fn compare(lines: &[Value]) -> BTreeMap<&'static str, usize> {
-    let theirs = python(lines);
+fn compare(python: &Path, lines: &[Value]) -> BTreeMap<&'static str, usize> {
+    let theirs = theirs(python, lines);
     assert_eq!(theirs.len(), lines.len(), "verdicts of tests/verifier.py");
     let mut judge = Judge::new(None, None);
     let mut verdicts = BTreeMap::new();
@@ -102,9 +107,9 @@ fn compare(lines: &[Value]) -> BTreeMap<&'static str, usize> {
     verdicts
 }
 
-fn python(lines: &[Value]) -> Vec<String> {
+fn theirs(python: &Path, lines: &[Value]) -> Vec<String> {
     let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests");
-    let mut child = Command::new(interpreter(&tests))
+    let mut child = Command::new(python)
         .arg(tests.join("verifier.py"))
         .arg(tests.join("vectors/farm.bundle"))
         .args(["pump", &NOW.to_string()])
@@ -125,18 +130,24 @@ fn python(lines: &[Value]) -> Vec<String> {
     text.lines().map(str::to_owned).collect()
 }
 
-/// A Python that has `cryptography`: the one in the path, or the one that `.ci/run` made.
-fn interpreter(tests: &Path) -> PathBuf {
-    let made = tests.join("../target/ci-tools/bin/python");
-    for python in [PathBuf::from("python3"), made] {
-        let asked = Command::new(&python)
+/// A Python that has `cryptography`: the one in the path, or the one that `.ci/run` made. A machine with
+/// nothing but Rust has none; CI must.
+fn interpreter() -> Option<PathBuf> {
+    let made = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/ci-tools/bin/python");
+    let found = [PathBuf::from("python3"), made].into_iter().find(|python| {
+        let asked = Command::new(python)
             .args(["-c", "import cryptography"])
             .output();
-        if asked.is_ok_and(|asked| asked.status.success()) {
-            return python;
-        }
+        asked.is_ok_and(|asked| asked.status.success())
+    });
+    if found.is_none() {
+        assert!(
+            std::env::var_os("CI").is_none(),
+            "CI must have cryptography"
+        );
+        println!(
+            "not compared: no Python 3 with cryptography (python3 -m pip install cryptography)"
+        );
     }
-    panic!(
-        "the second verifier needs Python 3 with cryptography: python3 -m pip install cryptography"
-    );
+    found
 }

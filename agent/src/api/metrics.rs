@@ -220,31 +220,7 @@ impl Page {
             self.single(name, "gauge", help, value);
         }
         if let Some(trust) = &gauges.trust {
-            for (name, help, value) in [
-                (
-                    "edgeseal_trust_sequence",
-                    "Sequence of the manifest in force.",
-                    trust.sequence,
-                ),
-                (
-                    "edgeseal_trust_root_version",
-                    "Version of the newest root.",
-                    trust.root_version,
-                ),
-                (
-                    "edgeseal_trust_age_seconds",
-                    "Seconds since the manifest was issued.",
-                    trust.age_seconds,
-                ),
-                (
-                    "edgeseal_trust_expiry_timestamp_seconds",
-                    "When the trust data expires, in seconds since 1970.",
-                    trust.expires_at,
-                ),
-                ("edgeseal_trust_keys", "Keys in the registry.", trust.keys),
-            ] {
-                self.single(name, "gauge", help, value);
-            }
+            self.trust(trust);
         }
         self.family(
             "edgeseal_clock_state",
@@ -273,6 +249,34 @@ impl Page {
             &[("version", env!("CARGO_PKG_VERSION"))],
             1,
         );
+    }
+
+    fn trust(&mut self, trust: &TrustGauges) {
+        for (name, help, value) in [
+            (
+                "edgeseal_trust_sequence",
+                "Sequence of the manifest in force.",
+                trust.sequence,
+            ),
+            (
+                "edgeseal_trust_root_version",
+                "Version of the newest root.",
+                trust.root_version,
+            ),
+            (
+                "edgeseal_trust_age_seconds",
+                "Seconds since the manifest was issued.",
+                trust.age_seconds,
+            ),
+            (
+                "edgeseal_trust_expiry_timestamp_seconds",
+                "When the trust data expires, in seconds since 1970.",
+                trust.expires_at,
+            ),
+            ("edgeseal_trust_keys", "Keys in the registry.", trust.keys),
+        ] {
+            self.single(name, "gauge", help, value);
+        }
     }
 
     fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {

@@ -7,7 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::identity::{self, Identity, OldKey};
-use crate::state_dir::{StateDir, StateDirError, VolatileState};
+use crate::state_dir::{StateDir, StateDirError, VolatileState, act_as_owner};
 use clap::{Args, Subcommand};
 use edgeseal_trust::id::{DeviceId, TrustDomain};
 use edgeseal_trust::store::Store;
@@ -165,12 +165,14 @@ fn load(config: &Config) -> Result<Identity, Complaint> {
 }
 
 /// Keys outlive power cuts or are not made, unless the configuration says that this is a test.
+/// Locks the state directory, as its owner from here on.
 pub(super) fn open(config: &Config) -> Result<StateDir, StateDirError> {
     let volatile = if config.agent.dangerous_volatile_state {
         VolatileState::DangerousAccept
     } else {
         VolatileState::Refuse
     };
+    act_as_owner(&config.agent.state_directory)?;
     StateDir::open(&config.agent.state_directory, volatile)
 }
 

@@ -154,18 +154,12 @@ mod tests {
         let mut command = Cli::command();
         command.build();
         command.clone().debug_assert();
-        let leaves = |command: &clap::Command| {
-            let verbs: Vec<clap::Command> = command
-                .get_subcommands()
-                .flat_map(|verb| std::iter::once(verb).chain(verb.get_subcommands()))
-                .cloned()
-                .collect();
-            verbs
-        };
-        for mut verb in leaves(&command) {
-            if verb.get_name() == "help" {
-                continue;
-            }
+        let verbs = command
+            .get_subcommands()
+            .filter(|verb| verb.get_name() != "help") // clap's own, here and below
+            .flat_map(|verb| std::iter::once(verb).chain(verb.get_subcommands()))
+            .filter(|verb| verb.get_name() != "help");
+        for mut verb in verbs.cloned() {
             let help = verb.render_long_help().to_string();
             assert!(help.contains("Example:"), "{}\n{help}", verb.get_name());
             assert!(help.contains("--json"), "{}", verb.get_name());

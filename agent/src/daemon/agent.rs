@@ -44,7 +44,7 @@ struct Working {
 }
 
 impl Agent {
-    /// An agent whose engine knows no trust data yet: see [`Agent::take_over`].
+    /// An agent whose engine knows no trust data yet: see `take_over`.
     pub fn new(engine: Engine, store: Store, clock: SystemClock) -> Self {
         Self::with_keeper(engine, Keeper::default(), store, clock)
     }

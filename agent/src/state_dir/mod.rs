@@ -2,7 +2,11 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+
+use rustix::process::{Gid, Uid, geteuid};
+use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
 use crate::exit::Exit;
 
@@ -160,6 +164,27 @@ fn of_magic(magic: i128) -> Durability {
         0x794c_7630 => Durability::Volatile("overlayfs"),
         _ => Durability::Durable,
     }
+}
+
+/// Makes root the user who owns the state directory, for the rest of this process: what is written
+/// there must stay readable for the agent, and root must not write where another user can lay links.
+/// For anybody but root it does nothing. A process calls it before it starts threads.
+///
+/// # Errors
+/// [`StateDirError::Unusable`] if the directory is absent or the system refuses.
+pub fn act_as_owner(path: &Path) -> Result<(), StateDirError> {
+    let unusable = |error: io::Error| StateDirError::Unusable {
+        path: path.to_owned(),
+        error,
+    };
+    let owner = fs::metadata(path).map_err(unusable)?;
+    if !geteuid().is_root() || owner.uid() == 0 {
+        return Ok(());
+    }
+    let (uid, gid) = (Uid::from_raw(owner.uid()), Gid::from_raw(owner.gid()));
+    set_thread_groups(&[]).map_err(|error| unusable(error.into()))?;
+    set_thread_res_gid(gid, gid, gid).map_err(|error| unusable(error.into()))?;
+    set_thread_res_uid(uid, uid, uid).map_err(|error| unusable(error.into()))
 }
 
 /// The lock is the kernel's and ends with the process, however it ends; the number in the file only

@@ -8,8 +8,8 @@ use serde_json::{Map, Value, json};
 pub(super) fn data(rejection: &Rejection) -> Map<String, Value> {
     let value = match rejection {
         Rejection::Audience { found } => json!({ "found": found }),
-        Rejection::BeforeStart { issued_at, start } => {
-            json!({ "issued_at": issued_at, "start": start })
+        Rejection::BeforeStart { issued_at, until } => {
+            json!({ "issued_at": issued_at, "until": until })
         }
         Rejection::ClaimMissing(claim)
         | Rejection::ClaimType(claim)

@@ -123,7 +123,7 @@ pub(crate) fn key(seed: u8) -> SigningKey {
     SigningKey::from_seed(&[seed; 32])
 }
 
-fn own_key(place: &Place) -> VerifyingKey {
+pub(crate) fn own_key(place: &Place) -> VerifyingKey {
     let shown = place.say(&["identity", "show", "--json"]);
     assert_eq!(shown.exit, 0, "{shown:?}");
     parse_jwk(shown.json()["jwk"].to_string().as_bytes()).unwrap()

@@ -101,7 +101,7 @@ impl Report {
             (true, true, "verified") => format!("\x1b[32m{outcome}\x1b[0m"),
             (true, true, _) => format!("\x1b[33m{outcome}\x1b[0m"),
         };
-        self.print(&format!("  {who:<9} {what:<40} {shown}{mark}"));
+        self.print(&format!("  {who:<9} {what:<38} {shown}{mark}"));
         self.steps
             .push(json!({ "who": who, "what": what, "judges": judges, "code": code, "ok": right }));
     }

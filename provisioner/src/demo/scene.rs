@@ -179,6 +179,14 @@ impl Stage {
             "shape",
         );
 
+        self.repeated_and_late(&held, report).await
+    }
+
+    async fn repeated_and_late(
+        &mut self,
+        held: &Arrival,
+        report: &mut Report,
+    ) -> Result<(), String> {
         let command = self.panel.sign(COMMAND, b"on", &for_pump()).await?;
         self.between(
             Sender::Panel,
@@ -207,7 +215,7 @@ impl Stage {
         );
 
         sleep(HELD).await;
-        self.broker.send(&held).await?;
+        self.broker.send(held).await?;
         let code = self.both().await?;
         report.hostile(
             "broker",

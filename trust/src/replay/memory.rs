@@ -385,7 +385,10 @@ impl ReplayMemory {
 
     fn expect_after_start(&self, sighting: &Sighting<'_>) -> Result<(), Rejection> {
         let (issued_at, leeway) = (sighting.issued_at, sighting.leeway_seconds);
-        let refusal = |start| Rejection::BeforeStart { issued_at, start };
+        let refusal = |start: UnixTime| Rejection::BeforeStart {
+            issued_at,
+            until: start.plus(leeway),
+        };
         if sighting.command && issued_at <= self.start.plus(leeway) {
             return Err(refusal(self.start));
         }

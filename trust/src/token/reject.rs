@@ -154,12 +154,15 @@ pub enum Rejection {
         newest: u64,
     },
     /// Issued before this receiver started, and it cannot know whether it was accepted then.
-    #[error("issued at {issued_at}, before this receiver could remember (since {start})")]
+    #[error(
+        "issued at {issued_at}; what was issued up to {until}, the start of this receiver's memory \
+         and the leeway, may have been accepted before"
+    )]
     BeforeStart {
         /// `iat`.
         issued_at: UnixTime,
-        /// Since when the receiver remembers.
-        start: UnixTime,
+        /// When the receiver's memory began, and the leeway of the clocks: it knows what came later.
+        until: UnixTime,
     },
     /// Older than the receiver's rule allows.
     #[error("{age_seconds} s old; the rule allows {max_age_seconds} s")]
