@@ -15,7 +15,7 @@ pub(crate) struct Ended {
 }
 
 /// Runs it. Fails when it hangs, is killed by a signal (as by `abort`), or panics; when it needs more
-/// memory, it is the program that fails.
+/// memory or disk, it is the program that fails.
 pub(crate) fn run(command: &Command, input: &[u8]) -> Ended {
     let mut stdin = tempfile::tempfile().unwrap();
     stdin.write_all(input).unwrap();
@@ -84,7 +84,7 @@ pub(crate) fn is_code(code: &str) -> bool {
 
 fn limited(command: &Command) -> Command {
     let mut limited = Command::new("sh");
-    let script = format!("ulimit -v {KIBIBYTES}; exec \"$0\" \"$@\"");
+    let script = format!("ulimit -v {KIBIBYTES}; ulimit -f {BLOCKS}; exec \"$0\" \"$@\"");
     limited
         .args(["-c", &script])
         .arg(command.get_program())
@@ -115,3 +115,5 @@ fn content(mut file: File) -> String {
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Of address space, of which a program that does nothing has a tenth already.
 const KIBIBYTES: u32 = 1 << 20;
+/// Of 512 octets, of each file that it writes: somewhat more than the largest bundle file.
+const BLOCKS: u32 = 600_000;
