@@ -99,17 +99,12 @@ pub(super) fn read_key(dir: &Path) -> Result<SigningKey, IdentityError> {
     expect_private(dir, &path, &file)?;
     let mut text = Zeroizing::new(String::with_capacity(KEY_OCTETS_AT_MOST));
     let limit = u64::try_from(KEY_OCTETS_AT_MOST).unwrap_or(u64::MAX);
-    let malformed = |what: String| IdentityError::Malformed {
-        path: path.clone(),
-        what,
-    };
-    match file.take(limit).read_to_string(&mut text) {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return Err(malformed("not UTF-8 text".to_owned()));
-        }
-        read => read.map_err(failed("read", &path))?,
-    };
-    SigningKey::from_pkcs8_pem(&text).map_err(|error| malformed(error.to_string()))
+    let read = file.take(limit).read_to_string(&mut text);
+    read.map_err(failed("read", &path))?;
+    SigningKey::from_pkcs8_pem(&text).map_err(|error| IdentityError::Malformed {
+        path,
+        what: error.to_string(),
+    })
 }
 
 pub(super) fn read_record(dir: &Path) -> Result<Record, IdentityError> {
