@@ -11,9 +11,14 @@
     clippy::unwrap_used
 )]
 
+#[path = "../hostile_input/bounded.rs"]
+mod bounded;
+#[path = "../hostile_input/damage.rs"]
+mod damage;
 mod devices;
 mod domain;
 mod fleet;
+mod hostile;
 mod inspect;
 mod publish;
 mod registry;

@@ -11,10 +11,11 @@ use crate::state_dir::StateDirError;
 use crate::wire::{UpdateBody, UpdateOutcome};
 use clap::{Args, Subcommand};
 use edgeseal_trust::document::BundleReader;
+use edgeseal_trust::limits;
 use edgeseal_trust::store::{Store, StoreError};
 use edgeseal_trust::words::Words;
 use std::fs::File;
-use std::io::{self, BufReader, Seek};
+use std::io::{self, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
@@ -135,11 +136,11 @@ fn own_name(store: &Store) -> Option<edgeseal_trust::id::DeviceId> {
     Some(key.device.id.clone())
 }
 
-/// A pipe is read into a file first: a bundle may have to be read twice.
+/// A pipe is read into a file first, up to the limit: a bundle may have to be read twice.
 fn open(path: &Path) -> Result<File, Complaint> {
     let named =
         |error: io::Error| Complaint::io(&format!("cannot read {}", path.display()), &error);
-    let mut source: Box<dyn io::Read> = if path.as_os_str() == "-" {
+    let source: Box<dyn Read> = if path.as_os_str() == "-" {
         Box::new(io::stdin().lock())
     } else {
         let file = File::open(path).map_err(named)?;
@@ -149,7 +150,19 @@ fn open(path: &Path) -> Result<File, Complaint> {
         Box::new(file)
     };
     let mut copy = tempfile::tempfile().map_err(named)?;
-    io::copy(&mut source, &mut copy).map_err(named)?;
+    let taken = limits::BUNDLE_OCTETS.saturating_add(1);
+    if io::copy(&mut source.take(taken), &mut copy).map_err(named)? == taken {
+        return Err(Complaint::new(
+            Exit::Usage,
+            "input-size",
+            format!(
+                "{} has more than {} octets",
+                path.display(),
+                limits::BUNDLE_OCTETS
+            ),
+            "is it the right file?",
+        ));
+    }
     copy.rewind().map_err(named)?;
     Ok(copy)
 }

@@ -23,6 +23,7 @@ use edgeseal_trust::store::{PeerPage, Store, StoreError};
 use edgeseal_trust::time::UnixTime;
 use std::borrow::Cow;
 use std::fs::File;
+use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tracing::{info, warn};
@@ -130,8 +131,13 @@ impl Agent {
     /// The state directory cannot be written.
     pub fn scratch_file(&self) -> Result<File, ErrorBody> {
         update::scratch_file(self.store.dir()).map_err(|error| {
-            let body = ErrorBody::new(ErrorClass::Failure, "spool", error.to_string());
-            body.with_hint("make room in the state directory, then send it again")
+            let directory = self.store.dir().display();
+            let reason = format!("the bundle cannot be written to {directory}: {error}");
+            let body = ErrorBody::new(ErrorClass::Failure, "spool", reason);
+            body.with_hint(match error.kind() {
+                io::ErrorKind::ReadOnlyFilesystem => "mount it writable, then send it again",
+                _ => "make room in the state directory, then send it again",
+            })
         })
     }
 
@@ -421,6 +427,8 @@ fn read_in_force(store: &Arc<Store>, kid: Option<KeyId>) -> Result<Option<InForc
 }
 
 pub(super) fn store_failed(error: &StoreError) -> ErrorBody {
-    let body = ErrorBody::new(ErrorClass::Failure, error.code(), error.to_string());
-    body.with_hint(error.hint())
+    let text = error.to_string();
+    // The sentence alone: the hint has a member of its own.
+    let reason = text.split("\n  hint: ").next().unwrap_or_default();
+    ErrorBody::new(ErrorClass::Failure, error.code(), reason).with_hint(error.hint())
 }

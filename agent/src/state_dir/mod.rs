@@ -188,20 +188,23 @@ pub fn act_as_owner(path: &Path) -> Result<(), StateDirError> {
 }
 
 /// The lock is the kernel's and ends with the process, however it ends; the number in the file only
-/// tells a person who it is.
+/// tells a person who it is, so that a full or read-only disk, which does not take it, stops nobody
+/// from working on.
 fn lock(directory: &Path) -> Result<File, StateDirError> {
     let path = directory.join(LOCK_FILE);
     let unusable = |error| StateDirError::Unusable {
         path: path.clone(),
         error,
     };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(unusable)?;
+    let mut writable = OpenOptions::new();
+    writable.read(true).write(true).create(true).truncate(false);
+    let mut file = match writable.open(&path) {
+        Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
+            File::open(&path).map_err(|_| error)
+        }
+        opened => opened,
+    }
+    .map_err(unusable)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
@@ -212,7 +215,7 @@ fn lock(directory: &Path) -> Result<File, StateDirError> {
         }
         Err(TryLockError::Error(error)) => return Err(unusable(error)),
     }
-    write_holder(&mut file).map_err(unusable)?;
+    let _ = write_holder(&mut file);
     Ok(file)
 }
 

@@ -132,9 +132,15 @@ pub(crate) fn own_key(place: &Place) -> VerifyingKey {
 /// A place whose device is enrolled as `pump-1`, and its domain.
 pub(crate) fn enrolled(more: &str) -> (Place, Domain) {
     let place = Place::with(more);
+    let domain = enrolled_in(&place);
+    (place, domain)
+}
+
+/// Enrolls the device of a place as `pump-1`; its domain.
+pub(crate) fn enrolled_in(place: &Place) -> Domain {
     assert_eq!(place.say(&["init"]).exit, 0);
     let domain = Domain::new();
-    let bundle = domain.bundle_for(&place, 1, DeviceState::Active);
+    let bundle = domain.bundle_for(place, 1, DeviceState::Active);
     let applied = place.say(&[
         "trust",
         "apply",
@@ -143,5 +149,5 @@ pub(crate) fn enrolled(more: &str) -> (Place, Domain) {
         &domain.words(),
     ]);
     assert_eq!(applied.exit, 0, "{applied:?}");
-    (place, domain)
+    domain
 }

@@ -1,5 +1,5 @@
-//! `kill -9` at any moment, while trust data is applied and messages are signed and verified. 50 times
-//! here; `EDGESEAL_KILLS=1000 cargo test -p edgeseal-agent --test api kill` is the long run.
+//! `kill -9` at any moment, while the agent starts, trust data is applied and messages are signed and
+//! verified. 50 times here; `EDGESEAL_KILLS=1000 cargo test -p edgeseal-agent --test api kill` is the long run.
 
 use crate::domain::{Domain, Entry, enrolled, own_key};
 use crate::http::{Reply, post_request};
@@ -10,6 +10,7 @@ use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, SystemTime};
 
@@ -31,7 +32,10 @@ fn nothing_that_was_acknowledged_is_lost_to_a_kill() {
         ..Acknowledged::default()
     };
     let (mut applied, mut signed) = (0, 0);
-    for _ in 0..kills {
+    for round in 0..kills {
+        if round % 4 == 3 {
+            killed_while_it_starts(&place);
+        }
         let daemon = place.start();
         stands_by(&daemon, &mut told);
         let socket = daemon.socket().to_owned();
@@ -47,6 +51,8 @@ fn nothing_that_was_acknowledged_is_lost_to_a_kill() {
         signed += ids.len();
         told.sequence = sequence.unwrap_or(told.sequence);
         for id in ids {
+            let epoch = id.split('.').next().unwrap().parse().ok();
+            assert_eq!(epoch, told.epochs.last().copied(), "{id}");
             assert!(told.ids.insert(id.clone()), "{id} was given twice");
         }
         told.accepted = accepted.or(told.accepted);
@@ -146,6 +152,19 @@ fn ask(socket: &Path, path: &str, media_type: &str, body: &[u8]) -> Option<Value
     let answer = serde_json::from_slice(&reply.body).ok()?;
     assert_eq!(reply.status, 200, "{reply:?}");
     Some(answer)
+}
+
+/// Nobody was told anything; what is written by then must not be in the way.
+fn killed_while_it_starts(place: &Place) {
+    let mut child = place
+        .command(&["run"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    thread::sleep(any_moment() / 2);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 fn any_moment() -> Duration {

@@ -11,6 +11,7 @@
 )]
 
 mod callers;
+mod disk;
 mod domain;
 mod enrolled;
 mod hostile;

@@ -44,13 +44,7 @@ impl DocumentFiles {
         for name in atomic_file::names(&self.roots_dir())? {
             let number = name.strip_suffix(".json").and_then(|n| n.parse().ok());
             let Some(version) = number else { continue };
-            let path = self.root_path(version);
-            let root = load::<Root>(&path, limits::ROOT_OCTETS).and_then(|root| {
-                let right = |root: &Document<Root>| root.content().version == version;
-                root.filter(right)
-                    .ok_or_else(|| damaged(&path, "it is another version"))
-            });
-            match root {
+            match load_root(&self.root_path(version), version) {
                 Ok(root) => drop(roots.insert(version, root)),
                 Err(error @ StoreError::Document { .. }) => complaints.push(error.to_string()),
                 Err(error) => return Err(error),
@@ -78,7 +72,7 @@ impl DocumentFiles {
             return Ok(());
         }
         // Made meanwhile, or damaged.
-        match load::<Root>(&path, limits::ROOT_OCTETS) {
+        match load_root(&path, document.content().version) {
             Err(StoreError::Document { .. }) => atomic_file::write(&path, document.octets()),
             Err(error) => Err(error),
             Ok(_) => Err(pinned()),
@@ -247,6 +241,18 @@ fn load<T: Signed>(path: &Path, limit: usize) -> Result<Option<Document<T>>, Sto
     let octets = atomic_file::read(path, limit)?;
     let document = octets.map(|octets| Document::load(&octets));
     document.transpose().map_err(|why| rejected(path, &why))
+}
+
+/// Reads a root. Its own keys must have signed it: with a bit flipped on the disk it would be another
+/// root, under which nothing verifies and which no bundle repairs.
+fn load_root(path: &Path, version: u64) -> Result<Document<Root>, StoreError> {
+    let root = load::<Root>(path, limits::ROOT_OCTETS)?;
+    let root = root.ok_or_else(|| damaged(path, "missing"))?;
+    if root.content().version != version {
+        return Err(damaged(path, "it is another version"));
+    }
+    let signed = root.verify(&root.content().root);
+    signed.map_err(|why| rejected(path, &why)).map(|()| root)
 }
 
 /// Reads a shard and compares it with its name.

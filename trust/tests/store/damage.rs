@@ -127,14 +127,24 @@ fn a_damaged_only_root_can_be_pinned_again() {
     let domain = Domain::new();
     let (dir, store) = begun(&domain, &devices(0..2), 1);
     drop(store);
-    fs::write(dir.path().join("trust/root/1.json"), "{").unwrap();
-    let (store, report) = open(dir.path());
-    assert_eq!(report.damaged.len(), 1);
-    assert!(report.no_manifest.is_some() && store.trust().is_none());
-    drop(store);
-    Store::pin_first_root(dir.path(), domain.root(1)).unwrap();
-    let (store, _) = open(dir.path());
-    assert_eq!(sequence(&store), Some(1));
+    let path = dir.path().join("trust/root/1.json");
+    let good = fs::read(&path).unwrap();
+    let flipped = (0..good.len()).step_by(11).map(|place| {
+        let mut octets = good.clone();
+        octets[place] ^= 1;
+        octets
+    });
+    for damaged in flipped.chain([b"{".to_vec()]) {
+        fs::write(&path, &damaged).unwrap();
+        let (store, report) = open(dir.path());
+        let text = String::from_utf8_lossy(&damaged);
+        assert_eq!(report.damaged.len(), 1, "{text}");
+        assert!(report.no_manifest.is_some() && store.trust().is_none());
+        drop(store);
+        Store::pin_first_root(dir.path(), domain.root(1)).unwrap();
+        let (store, _) = open(dir.path());
+        assert_eq!(sequence(&store), Some(1));
+    }
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! `edgeseal device add --csv`: thousands of devices whose public keys are known.
 
+use super::add::read_small;
 use crate::command::Context;
 use crate::error::{CommandError, Result};
 use crate::registry::{DeviceRecord, Registry};
@@ -37,11 +38,10 @@ pub(crate) fn run(
     registry: &mut Registry,
     context: &Context,
 ) -> Result<Report> {
-    let bytes = std::fs::read(path).map_err(|why| CommandError::io("read", path, &why))?;
-    if bytes.len() > LONGEST_OCTETS {
-        let reason = format!("{} is longer than {LONGEST_OCTETS} octets", path.display());
-        return Err(CommandError::no("size", reason).hint("split it into several files"));
-    }
+    let bytes = read_small(path, LONGEST_OCTETS).map_err(|why| match why.code {
+        "size" => why.hint("split it into several files"),
+        _ => why,
+    })?;
     let mut reader = ReaderBuilder::new()
         .trim(Trim::All)
         .from_reader(bytes.as_slice());
