@@ -11,6 +11,7 @@
     clippy::unwrap_used
 )]
 
+mod csv_vectors;
 mod devices;
 mod domain;
 mod fleet;
