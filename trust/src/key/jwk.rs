@@ -8,6 +8,7 @@ use jsonwebtoken::jwk::{
     AlgorithmParameters, CommonParameters, EllipticCurve, Jwk, JwkSet, OctetKeyPairParameters,
     OctetKeyPairType, PublicKeyUse, ThumbprintHash,
 };
+use sha2::{Digest, Sha256};
 use std::borrow::Cow;
 use std::collections::HashSet;
 
@@ -60,8 +61,11 @@ pub(super) fn thumbprint(octets: &[u8; 32]) -> KeyId {
     provider::install();
     let text = bare_jwk(octets).thumbprint(ThumbprintHash::SHA256);
     let digest = text.ok().and_then(|text| digest_from_text(text.as_bytes()));
-    // The provider knows SHA-256 and the JWK is an OKP: both calls succeed whatever the octets.
-    KeyId::from_octets(digest.unwrap_or_default())
+    // Ours knows SHA-256. Another provider that was first in this process may not, and no two keys may have one name.
+    KeyId::from_octets(digest.unwrap_or_else(|| {
+        let x = BASE64URL_NOPAD.encode(octets);
+        Sha256::digest(format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{x}"}}"#)).into()
+    }))
 }
 
 fn bare_jwk(octets: &[u8; 32]) -> Jwk {

@@ -13,6 +13,7 @@ pub struct Unverified<'a> {
     signing_input: &'a [u8],
     claims: Vec<u8>,
     signature: [u8; 64],
+    typ: &'static str,
     kid: KeyId,
 }
 
@@ -40,6 +41,7 @@ impl<'a> Unverified<'a> {
             signing_input,
             claims,
             signature,
+            typ,
             kid,
         })
     }
@@ -47,6 +49,15 @@ impl<'a> Unverified<'a> {
     /// The name of the key that the token says it was signed with.
     pub fn kid(&self) -> KeyId {
         self.kid
+    }
+
+    /// That it was parsed as what it is now judged as: else a statement could pass for a message.
+    pub(super) fn expect_typ(&self, typ: &'static str) -> Result<(), Rejection> {
+        if self.typ == typ {
+            Ok(())
+        } else {
+            Err(Rejection::HeaderTyp { expected: typ })
+        }
     }
 
     /// The claims' JSON text, once `key` has verified the signature over the received octets: the

@@ -16,6 +16,7 @@ use std::fmt::Write;
 /// Mints the tokens of one device with one key.
 pub struct Minter {
     key: SigningKey,
+    domain: TrustDomain,
     device: DeviceId,
     headers: Headers,
     /// `{"iss":"...","sub":"...",` of every token.
@@ -75,8 +76,8 @@ pub struct LoginDraft<'a> {
 /// Why nothing was signed.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum MintRefusal {
-    /// A login audience outside a login, another audience in one, or a retained statement that
-    /// does not address the domain.
+    /// A login audience outside a login, another audience in one, another trust domain, or a retained
+    /// statement that does not address the domain.
     #[error("a {what} cannot be addressed to {audience}")]
     Audience {
         /// What was to be signed.
@@ -143,6 +144,7 @@ impl Minter {
         let opening = format!(r#"{{"iss":"{domain}","sub":"{device}","#);
         Self {
             key,
+            domain: domain.clone(),
             device,
             headers,
             opening,
@@ -216,7 +218,7 @@ impl Minter {
     ) -> Result<(), MintRefusal> {
         let domain_only = draft.kind == Kind::Retained;
         match draft.audience {
-            Audience::Domain(_) => {}
+            Audience::Domain(domain) if *domain == self.domain => {}
             Audience::Device(_) | Audience::Group(_) if !domain_only => {}
             audience => {
                 let (what, audience) = (draft.kind.as_str(), audience.clone());

@@ -48,8 +48,9 @@ impl Properties<'_> {
         for (name, value) in self.user.iter().filter(|(name, _)| !is_ours(name)) {
             let hash = hash.get_or_insert_with(Sha256::new);
             for text in [name, value] {
-                // MQTT cannot carry more than 65,535 octets; a longer text hashes unlike any other.
-                let length = u16::try_from(text.len()).unwrap_or(u16::MAX);
+                let Ok(length) = u16::try_from(text.len()) else {
+                    return Some(UNSIGNABLE);
+                };
                 hash.update(length.to_be_bytes());
                 hash.update(text.as_bytes());
             }
@@ -62,6 +63,10 @@ impl Properties<'_> {
 pub(crate) fn is_ours(name: &str) -> bool {
     name == "edgeseal" || name.starts_with("edgeseal-")
 }
+
+/// MQTT cannot carry a longer text than 65,535 octets (section 1.5.4) and no minter signs one: it has the hash
+/// that no text has.
+const UNSIGNABLE: [u8; 32] = [0; 32];
 
 #[cfg(test)]
 mod tests {
@@ -83,6 +88,15 @@ mod tests {
         );
         assert_ne!(user(&[("ab", "c")]), user(&[("a", "bc")]));
         assert_ne!(user(&[("", "")]), None);
+    }
+
+    #[test]
+    fn what_mqtt_cannot_carry_hashes_like_nothing_that_it_can() {
+        let longest = "A".repeat(65_535);
+        let signed = user(&[(&longest, "x"), ("", "")]);
+        let forged = format!("{longest}\0\x01x\0\0");
+        assert_ne!(user(&[(&forged, "")]), signed);
+        assert_eq!(user(&[(&forged, "")]), Some([0; 32]));
     }
 
     #[test]

@@ -30,6 +30,7 @@ impl Judgement<'_> {
         trace: &mut T,
     ) -> Result<Verified, Refusal> {
         let rule = self.received.rule;
+        token.expect_typ(rule.kind.typ())?;
         let staleness = self.receiver.expect_trust(self.now)?;
         trace.passed(
             Check::Trust,

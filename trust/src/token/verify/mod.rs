@@ -8,7 +8,7 @@ mod receiver;
 pub use check::{Check, Trace};
 
 use super::claims::Profile;
-use super::{Claims, Failure, Kind, Properties, Rejection, TokenId, Unverified};
+use super::{Claims, Failure, Kind, LOGIN_TYP, Properties, Rejection, TokenId, Unverified};
 use crate::clock::{ClockState, Now};
 use crate::id::{Audience, DeviceId, GroupName};
 use crate::key::KeyId;
@@ -224,6 +224,7 @@ pub fn verify_login(
     now: &Now,
 ) -> Result<Result<Arc<Device>, Rejection>, Failure> {
     let run = || {
+        token.expect_typ(LOGIN_TYP)?;
         receiver.expect_trust(now)?;
         let peer = key.ok_or(Rejection::UnknownKey(token.kid()))?;
         let claims = Claims::read(token.verified_claims(&peer.key)?, Profile::Login)?;
