@@ -447,11 +447,12 @@ fn order() -> Vec<Named> {
             "manifest-root-version",
             "a new manifest that names the root before",
         ),
-        Bundle::honest().next(root(3)).vector(
-            "root-skipped",
-            "root-version",
-            "version 3 after version 1",
-        ),
+        Bundle::honest()
+            .next(root(3))
+            .manifest(|m| {
+                m["root_version"] = 3.into();
+            })
+            .vector("root-skipped", "root-version", "version 3 after version 1"),
         Bundle::honest()
             .root(|r| r["exp"] = 1_890_000_001_u64.into())
             .after(
@@ -470,16 +471,27 @@ fn order() -> Vec<Named> {
             "threshold",
             "a next root signed by strangers",
         ),
-        Bundle::honest().next(new_keys).vector(
-            "root-not-by-itself",
-            "threshold",
-            "a next root not signed by its own threshold",
-        ),
-        Bundle::honest().next(elsewhere).vector(
-            "root-of-other-domain",
-            "domain",
-            "a next root of another domain",
-        ),
+        Bundle::honest()
+            .next(new_keys)
+            .manifest(|m| {
+                m["root_version"] = 2.into();
+            })
+            .vector(
+                "root-not-by-itself",
+                "threshold",
+                "a next root not signed by its own threshold",
+            ),
+        Bundle::honest()
+            .next(elsewhere)
+            .manifest(|m| {
+                m["root_version"] = 2.into();
+                m["domain"] = "barn".into();
+            })
+            .vector(
+                "root-of-other-domain",
+                "domain",
+                "a next root of another domain, and a manifest of it",
+            ),
         Bundle::honest().manifest(domain("barn")).vector(
             "manifest-of-other-domain",
             "domain",
