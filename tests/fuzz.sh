@@ -35,6 +35,11 @@ for file in sorted(vectors.glob("token/*.json")):
         if len(parts) == 3 and token.isascii():
             keep("header", name, decoded(parts[0]))
             keep("claims", name, decoded(parts[1]))
+for folder, target in [("document", "bundle"), ("request", "request"), ("jwk", "jwk"), ("config", "config")]:
+    for file in sorted(vectors.glob(f"{folder}/*.json")):
+        vector = json.loads(file.read_text())
+        octets = vector["text"].encode() if "text" in vector else base64.b64decode(vector["octets_b64"])
+        keep(target, f"{folder}-{file.stem}", octets)
 bundle = (vectors / "farm.bundle").read_bytes()
 keep("bundle", "farm", bundle)
 for number, line in enumerate(bundle.splitlines()[1:]):
