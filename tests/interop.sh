@@ -70,7 +70,7 @@ console.log("jose: verifies, and refuses the altered one");
 END
 node check.mjs "$jose"
 
-# The signature over header and payload, by OpenSSL, with the private key as it lies on the disk.
+# The private key as it lies on the disk has the public half that the device shows.
 x=$("$python" -c 'import json; print(json.load(open("identity.json"))["jwk"]["x"])')
 openssl pkey -in state/identity.pem -pubout -outform DER | tail -c 32 | basenc --base64url | tr -d = | grep -qxF -e "$x"
 for key in keys/*.pem; do

@@ -240,15 +240,19 @@ fn signatures() -> Vec<Named> {
     };
     let header = |name, expect, title, from: &'static str, to: &'static str| {
         manifest(name, expect, title, &|document| {
-            let protected = &mut document["signatures"][0]["protected"];
+            let payload = document["payload"].as_str().unwrap().to_owned();
+            let signature = &mut document["signatures"][0];
             let octets = BASE64URL_NOPAD
-                .decode(protected.as_str().unwrap().as_bytes())
+                .decode(signature["protected"].as_str().unwrap().as_bytes())
                 .unwrap();
             let text = String::from_utf8(octets).unwrap();
             assert!(text.contains(from));
-            *protected = BASE64URL_NOPAD
-                .encode(text.replacen(from, to, 1).as_bytes())
+            let protected = BASE64URL_NOPAD.encode(text.replacen(from, to, 1).as_bytes());
+            let input = format!("{protected}.{payload}");
+            signature["signature"] = BASE64URL_NOPAD
+                .encode(&key(3).sign(input.as_bytes()))
                 .into();
+            signature["protected"] = protected.into();
         })
     };
     let signed_by = |name, expect, title, by: &[u8]| {
@@ -257,6 +261,7 @@ fn signatures() -> Vec<Named> {
         bundle.vector(name, expect, title)
     };
     let first = &"/signatures/0";
+    let seventeen: Vec<u8> = std::iter::once(3).chain(40..56).collect();
     let mut one_root_key = honest.clone();
     one_root_key.roots[0].by = vec![1];
     vec![
@@ -356,10 +361,7 @@ fn signatures() -> Vec<Named> {
             "a member that is not known",
             &|d| d["x"] = json!(1),
         ),
-        manifest("signatures-17", "too-many", "17 signatures", &|d| {
-            let one = d["signatures"][0].clone();
-            d["signatures"] = vec![one; 17].into();
-        }),
+        signed_by("signatures-17", "too-many", "17 signatures", &seventeen),
         signed_by(
             "signer-stranger",
             "threshold",
@@ -445,11 +447,12 @@ fn order() -> Vec<Named> {
             "manifest-root-version",
             "a new manifest that names the root before",
         ),
-        Bundle::honest().next(root(3)).vector(
-            "root-skipped",
-            "root-version",
-            "version 3 after version 1",
-        ),
+        Bundle::honest()
+            .next(root(3))
+            .manifest(|m| {
+                m["root_version"] = 3.into();
+            })
+            .vector("root-skipped", "root-version", "version 3 after version 1"),
         Bundle::honest()
             .root(|r| r["exp"] = 1_890_000_001_u64.into())
             .after(
@@ -468,16 +471,27 @@ fn order() -> Vec<Named> {
             "threshold",
             "a next root signed by strangers",
         ),
-        Bundle::honest().next(new_keys).vector(
-            "root-not-by-itself",
-            "threshold",
-            "a next root not signed by its own threshold",
-        ),
-        Bundle::honest().next(elsewhere).vector(
-            "root-of-other-domain",
-            "domain",
-            "a next root of another domain",
-        ),
+        Bundle::honest()
+            .next(new_keys)
+            .manifest(|m| {
+                m["root_version"] = 2.into();
+            })
+            .vector(
+                "root-not-by-itself",
+                "threshold",
+                "a next root not signed by its own threshold",
+            ),
+        Bundle::honest()
+            .next(elsewhere)
+            .manifest(|m| {
+                m["root_version"] = 2.into();
+                m["domain"] = "barn".into();
+            })
+            .vector(
+                "root-of-other-domain",
+                "domain",
+                "a next root of another domain, and a manifest of it",
+            ),
         Bundle::honest().manifest(domain("barn")).vector(
             "manifest-of-other-domain",
             "domain",

@@ -50,7 +50,7 @@ fn roots() -> Vec<Named> {
             "duplicate-authority-key",
             "one key listed twice",
             &|r| {
-                r["root"]["keys"] = json!([jwk(1), jwk(1)]);
+                r["root"]["keys"] = json!([jwk(1), jwk(1), jwk(2)]);
             },
         ),
         root("root-keys-17", "too-many", "17 registrar keys", &|r| {

@@ -106,7 +106,10 @@ fn every_vector_gets_its_verdict() {
         for (name, vector) in stored(folder) {
             let verdict = judge(&vector);
             if verdict != vector.expect {
-                wrong.push(format!("{name}: {verdict}, expected {}", vector.expect));
+                wrong.push(format!(
+                    "{folder}/{name}: {verdict}, expected {}",
+                    vector.expect
+                ));
             }
         }
     }

@@ -45,7 +45,12 @@ pub fn vectors() -> Vec<Named> {
             "octets that are not UTF-8",
             b"\xff\xfe{}",
         ),
-        written("size", "size", "16,385 octets", &[b' '; 16_385]),
+        written(
+            "size",
+            "size",
+            "16,385 octets",
+            &[vec![b' '; 16_385 - good.len()], good.clone()].concat(),
+        ),
         written("typ-root", "header-typ", "a root's typ", &root),
         signed(
             "other-signer",

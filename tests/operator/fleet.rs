@@ -22,7 +22,7 @@ pub(crate) fn csv(numbers: std::ops::Range<u32>) -> String {
     text
 }
 
-fn farm() -> Place {
+pub(crate) fn farm() -> Place {
     let place = Place::farm();
     place.run("role add sensor").succeeded();
     place.run("group add pumps").succeeded();

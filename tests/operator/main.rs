@@ -15,6 +15,7 @@
 mod bounded;
 #[path = "../hostile_input/damage.rs"]
 mod damage;
+mod csv_vectors;
 mod devices;
 mod domain;
 mod fleet;

@@ -13,7 +13,8 @@ use support::judge::Judge;
 static HONEST: LazyLock<Vec<Honest>> = LazyLock::new(honest);
 static SIGNED: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
     let vectors = support::corpus::tokens().into_iter();
-    let tokens = vectors.filter_map(|(_, vector)| Some(vector.line["token"].as_str()?.to_owned()));
+    let lines = vectors.flat_map(|(_, vector)| vector.before.into_iter().chain([vector.line]));
+    let tokens = lines.filter_map(|line| Some(line["token"].as_str()?.to_owned()));
     let honest = HONEST.iter().map(|message| message.token.clone());
     tokens.chain(honest).map(String::into_bytes).collect()
 });
