@@ -1,7 +1,7 @@
 //! Signing and verifying in this process, as the agent does it for a known peer.
 
 use super::Row;
-use super::measure::{Medians, interleave};
+use super::measure::{By, Medians, interleave};
 use crate::cli::Complaint;
 use crate::engine::{Engine, InForce, KeyTable, Own, Settings, Signing, Step, api_consumer};
 use crate::exit::Exit;
@@ -118,6 +118,7 @@ impl Bench {
         let mut engine = self.engine(None)?;
         let request = request();
         interleave(
+            By::ThreadTime,
             rounds,
             operations,
             |_| {
@@ -147,6 +148,7 @@ impl Bench {
         }
         let mut messages = messages.iter();
         interleave(
+            By::ThreadTime,
             rounds,
             operations,
             |_| {
