@@ -38,8 +38,8 @@ pub struct Draft<'a> {
     pub kind: Kind,
     /// Where it will be published.
     pub topic: &'a [u8],
-    /// Its application payload.
-    pub payload: &'a [u8],
+    /// The hash of its application payload.
+    pub payload: PayloadHash,
     /// The MQTT 5 properties to bind.
     pub properties: Properties<'a>,
     /// For whom.
@@ -58,6 +58,22 @@ pub struct Draft<'a> {
     pub captured_at: Option<UnixTime>,
     /// The device relays for others.
     pub vouched: bool,
+}
+
+/// SHA-256 of an application payload (`phs`), computed once for whoever needs it again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PayloadHash([u8; 32]);
+
+impl PayloadHash {
+    /// Hashes a payload.
+    pub fn of(payload: &[u8]) -> Self {
+        Self(Sha256::digest(payload).into())
+    }
+
+    /// The octets of the hash.
+    pub const fn octets(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// A login to be signed: the password of an MQTT CONNECT, or a bearer token of one service.
@@ -276,11 +292,7 @@ impl Minter {
         push_number(&mut claims, draft.trust_sequence);
         claims.push(',');
         push_member(&mut claims, "top", topic.as_str());
-        push_digest(
-            &mut claims,
-            "phs",
-            Some(Sha256::digest(draft.payload).into()),
-        );
+        push_digest(&mut claims, "phs", Some(draft.payload.0));
         let hashes = draft.properties.hashes();
         push_digest(&mut claims, "rsp", hashes.response_topic);
         push_digest(&mut claims, "cor", hashes.correlation_data);
