@@ -19,8 +19,8 @@ use edgeseal_trust::id::{Audience, DeviceId, TrustDomain};
 use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{
-    Draft, Kind, LOGIN_TYP, Minter, Properties, ReceiveRule, Received, Receiver, Stream, TokenId,
-    Unsynchronized, Unverified, Verdict, verify, verify_login,
+    Draft, Kind, LOGIN_TYP, Minter, PayloadHash, Properties, ReceiveRule, Received, Receiver,
+    Stream, TokenId, Unsynchronized, Unverified, Verdict, verify, verify_login,
 };
 use support::domain::{self, Domain, NOW};
 use support::forge::{Forge, PAYLOAD, TOPIC};
@@ -77,7 +77,7 @@ fn nothing_is_signed_for_another_domain() {
         let draft = Draft {
             kind: Kind::Message,
             topic: TOPIC.as_bytes(),
-            payload: PAYLOAD,
+            payload: PayloadHash::of(PAYLOAD),
             properties: Properties::default(),
             audience: &Audience::parse(audience).unwrap(),
             issued_at: UnixTime::from_seconds(NOW),

@@ -24,7 +24,7 @@ use edgeseal_trust::id::{Audience, DeviceId, TrustDomain};
 use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{
-    Draft, Kind, Minter, Properties, ReceiveRule, Received, Receiver, Stream, TokenId,
+    Draft, Kind, Minter, PayloadHash, Properties, ReceiveRule, Received, Receiver, Stream, TokenId,
     Unsynchronized, Unverified, Verdict, verify,
 };
 use std::hint::black_box;
@@ -52,7 +52,7 @@ fn main() {
     let draft = |counter| Draft {
         kind: Kind::Message,
         topic: TOPIC,
-        payload: &payload,
+        payload: PayloadHash::of(&payload),
         properties: Properties::default(),
         audience: &audience,
         issued_at: UnixTime::from_seconds(NOW),

@@ -159,16 +159,23 @@ impl Audience {
         };
         Ok(audience)
     }
+
+    /// Its text in two parts, for whoever writes it often.
+    pub(crate) fn parts(&self) -> (&'static str, &str) {
+        match self {
+            Self::Device(name) => ("device:", name.as_str()),
+            Self::Domain(name) => ("domain:", name.as_str()),
+            Self::Group(name) => ("group:", name.as_str()),
+            Self::Login(text) => ("", text),
+        }
+    }
 }
 
 impl fmt::Display for Audience {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Device(name) => write!(f, "device:{name}"),
-            Self::Domain(name) => write!(f, "domain:{name}"),
-            Self::Group(name) => write!(f, "group:{name}"),
-            Self::Login(text) => f.write_str(text),
-        }
+        let (kind, name) = self.parts();
+        f.write_str(kind)?;
+        f.write_str(name)
     }
 }
 

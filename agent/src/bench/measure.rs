@@ -1,6 +1,7 @@
 //! Two pieces of work, timed in turns.
 
-use std::time::{Duration, Instant};
+use rustix::time::{ClockId, clock_gettime};
+use std::time::Duration;
 
 /// Medians of the rounds, in microseconds for one operation.
 #[derive(Clone, Copy, Debug)]
@@ -9,12 +10,32 @@ pub(super) struct Medians {
     pub(super) raw: f64,
 }
 
+/// What a round is timed by.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum By {
+    /// What this thread worked: others on the same processor change little.
+    ThreadTime,
+    /// The clock on the wall, where another thread has a part in the work.
+    WallTime,
+}
+
+impl By {
+    fn now(self) -> Duration {
+        let time = clock_gettime(match self {
+            Self::ThreadTime => ClockId::ThreadCPUTime,
+            Self::WallTime => ClockId::Monotonic,
+        });
+        Duration::try_from(time).unwrap_or_default()
+    }
+}
+
 /// Times `raw` and `ours`, `operations` of each in every round, the one first that was second the
 /// round before. One round more, at the beginning, warms up and does not count.
 ///
 /// # Errors
 /// The first of either side.
 pub(super) fn interleave<E>(
+    by: By,
     rounds: u32,
     operations: u32,
     mut raw: impl FnMut(u32) -> Result<(), E>,
@@ -23,11 +44,11 @@ pub(super) fn interleave<E>(
     let (mut raw_times, mut our_times) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
         let (raw_time, our_time) = if round % 2 == 0 {
-            let raw_time = time(&mut raw, operations)?;
-            (raw_time, time(&mut ours, operations)?)
+            let raw_time = time(by, &mut raw, operations)?;
+            (raw_time, time(by, &mut ours, operations)?)
         } else {
-            let our_time = time(&mut ours, operations)?;
-            (time(&mut raw, operations)?, our_time)
+            let our_time = time(by, &mut ours, operations)?;
+            (time(by, &mut raw, operations)?, our_time)
         };
         if round > 0 {
             raw_times.push(raw_time);
@@ -41,12 +62,16 @@ pub(super) fn interleave<E>(
     })
 }
 
-fn time<E>(work: &mut impl FnMut(u32) -> Result<(), E>, operations: u32) -> Result<Duration, E> {
-    let started = Instant::now();
+fn time<E>(
+    by: By,
+    work: &mut impl FnMut(u32) -> Result<(), E>,
+    operations: u32,
+) -> Result<Duration, E> {
+    let started = by.now();
     for operation in 0..operations {
         work(operation)?;
     }
-    Ok(started.elapsed())
+    Ok(by.now().saturating_sub(started))
 }
 
 fn median(mut times: Vec<Duration>) -> Duration {
@@ -57,7 +82,7 @@ fn median(mut times: Vec<Duration>) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::{interleave, median};
+    use super::{By, interleave, median};
     use std::convert::Infallible;
     use std::time::Duration;
 
@@ -75,7 +100,14 @@ mod tests {
             *counter = counter.saturating_add(1);
             Ok::<(), Infallible>(())
         };
-        interleave(4, 5, |_| count(&mut raw), |_| count(&mut ours)).unwrap();
+        interleave(
+            By::ThreadTime,
+            4,
+            5,
+            |_| count(&mut raw),
+            |_| count(&mut ours),
+        )
+        .unwrap();
         assert_eq!((raw, ours), (25, 25));
     }
 }

@@ -1,7 +1,7 @@
 //! Signing and verifying in this process, as the agent does it for a known peer.
 
 use super::Row;
-use super::measure::{Medians, interleave};
+use super::measure::{By, Medians, interleave};
 use crate::cli::Complaint;
 use crate::engine::{Engine, InForce, KeyTable, Own, Settings, Signing, Step, api_consumer};
 use crate::exit::Exit;
@@ -104,8 +104,11 @@ impl Bench {
     pub(super) fn signing_input(&self) -> Result<(String, Signature), Complaint> {
         let mut engine = self.engine(None)?;
         let signed = self.signed(&mut engine, &request())?;
-        let (input, _) = signed
-            .token
+        self.split(&signed.token)
+    }
+
+    fn split(&self, token: &str) -> Result<(String, Signature), Complaint> {
+        let (input, _) = token
             .rsplit_once('.')
             .ok_or_else(|| broken(&"a token without a dot"))?;
         let signature = self.raw_key().sign(input.as_bytes());
@@ -118,6 +121,7 @@ impl Bench {
         let mut engine = self.engine(None)?;
         let request = request();
         interleave(
+            By::ThreadTime,
             rounds,
             operations,
             |_| {
@@ -134,7 +138,6 @@ impl Bench {
 
     /// From the text of the token to the verdict, replay included: each message is another one.
     fn verify(&self, rounds: u32, operations: u32) -> Result<Medians, Complaint> {
-        let (input, signature) = self.signing_input()?;
         let raw_key = self.raw_key().verifying_key();
         let mut signer = self.engine(None)?;
         let mut verifier = self.engine(Some(super::memory()))?;
@@ -142,16 +145,22 @@ impl Bench {
         let now = self.now();
         let total = rounds.saturating_add(1).saturating_mul(operations);
         let mut messages = Vec::new();
+        // Of the same messages on both sides: a processor learns one that is verified over and over.
+        let mut raw = Vec::new();
         for _ in 0..total {
-            messages.push(self.message(&mut signer)?);
+            let message = self.message(&mut signer)?;
+            raw.push(self.split(&message.token)?);
+            messages.push(message);
         }
-        let mut messages = messages.iter();
+        let (mut messages, mut raw) = (messages.iter(), raw.iter());
         interleave(
+            By::ThreadTime,
             rounds,
             operations,
             |_| {
+                let (input, signature) = raw.next().ok_or_else(|| broken(&"no message left"))?;
                 raw_key
-                    .verify_strict(black_box(input.as_bytes()), black_box(&signature))
+                    .verify_strict(black_box(input.as_bytes()), black_box(signature))
                     .map_err(|error| broken(&error))
             },
             |_| {

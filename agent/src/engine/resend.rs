@@ -1,7 +1,7 @@
 //! Which messages got which id in this epoch, so that a message that is signed anew keeps its id
 //! and no other message ever gets it.
 
-use edgeseal_trust::token::Kind;
+use edgeseal_trust::token::{Kind, PayloadHash};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 
@@ -17,13 +17,13 @@ pub(super) struct Issued {
 pub(super) struct MessageHash([u8; 32]);
 
 impl MessageHash {
-    pub(super) fn of(kind: Kind, topic: &str, payload: &[u8]) -> Self {
+    pub(super) fn of(kind: Kind, topic: &str, payload: PayloadHash) -> Self {
         let mut hash = Sha256::new();
         hash.update(kind.typ());
         hash.update([0]);
         hash.update(topic); // which contains no U+0000
         hash.update([0]);
-        hash.update(payload);
+        hash.update(payload.octets());
         Self(hash.finalize().into())
     }
 }
@@ -61,10 +61,14 @@ mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
     use super::{Issued, MessageHash, REMEMBERED};
-    use edgeseal_trust::token::Kind;
+    use edgeseal_trust::token::{Kind, PayloadHash};
+
+    fn hash_of(kind: Kind, topic: &str, payload: &[u8]) -> MessageHash {
+        MessageHash::of(kind, topic, PayloadHash::of(payload))
+    }
 
     fn message(number: u64) -> MessageHash {
-        MessageHash::of(Kind::Message, "a", &number.to_be_bytes())
+        hash_of(Kind::Message, "a", &number.to_be_bytes())
     }
 
     #[test]
@@ -89,12 +93,12 @@ mod tests {
 
     #[test]
     fn a_message_is_its_kind_topic_and_payload() {
-        let one = MessageHash::of(Kind::Message, "a", b"x");
+        let one = hash_of(Kind::Message, "a", b"x");
         for other in [
-            MessageHash::of(Kind::Retained, "a", b"x"),
-            MessageHash::of(Kind::Message, "b", b"x"),
-            MessageHash::of(Kind::Message, "a", b"y"),
-            MessageHash::of(Kind::Message, "ax", b""),
+            hash_of(Kind::Retained, "a", b"x"),
+            hash_of(Kind::Message, "b", b"x"),
+            hash_of(Kind::Message, "a", b"y"),
+            hash_of(Kind::Message, "ax", b""),
         ] {
             assert_ne!(one, other);
         }

@@ -7,7 +7,7 @@ use edgeseal_trust::clock::{ClockState, Now};
 use edgeseal_trust::id::Audience;
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::limits;
-use edgeseal_trust::token::{Draft, Kind, LoginDraft, Stream};
+use edgeseal_trust::token::{Draft, Kind, LoginDraft, PayloadHash, Stream};
 
 impl Engine {
     /// Signs a message, retained statement or will.
@@ -56,7 +56,8 @@ impl Engine {
             .ready(&self.settings, self.in_force.as_ref(), now)?;
         let stream = request.qos.map_or(Stream::Reliable, |qos| qos.stream());
         let issued = self.signer.issued.of(stream);
-        let message = MessageHash::of(request.kind, &request.topic, request.payload_b64.as_slice());
+        let payload = PayloadHash::of(request.payload_b64.as_slice());
+        let message = MessageHash::of(request.kind, &request.topic, payload);
         let id = match request.resend {
             None => ready.next_id(stream, issued)?,
             Some(id) if ready.was_given(id, stream, issued, message) => id,
@@ -68,7 +69,7 @@ impl Engine {
         let mut draft = Draft {
             kind: request.kind,
             topic: request.topic.as_bytes(),
-            payload: request.payload_b64.as_slice(),
+            payload,
             properties: request
                 .properties
                 .as_ref()
@@ -112,7 +113,7 @@ impl Engine {
         let token = ready.minter.mint_login(&draft).map_err(SignRefusal::from)?;
         let kid = ready.minter.key().public().id();
         // No message is the empty one: an id of a login is never given again.
-        let nothing = MessageHash::of(Kind::Message, "", &[]);
+        let nothing = MessageHash::of(Kind::Message, "", PayloadHash::of(&[]));
         self.signer.issued.of_mut(stream).give(nothing);
         Ok(Signed::new(token, id, kid, now.time, lifetime_seconds))
     }

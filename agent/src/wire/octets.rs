@@ -1,8 +1,8 @@
 //! Octets in JSON.
 
 use data_encoding::BASE64;
+use serde::de::{Error, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::borrow::Cow;
 use std::fmt;
 
 /// Octets, in JSON as standard base64 with padding (RFC 4648 section 4): one text for one value.
@@ -38,10 +38,24 @@ impl Serialize for Octets {
 
 impl<'de> Deserialize<'de> for Octets {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = Cow::<'de, str>::deserialize(deserializer)?;
-        let octets = BASE64.decode(text.as_bytes());
-        octets.map(Self).map_err(|_| {
-            serde::de::Error::custom("not standard base64 with padding (RFC 4648 section 4)")
-        })
+        deserializer.deserialize_str(Base64)
+    }
+}
+
+/// Decodes from the text as it stands in the body: a payload is never copied first.
+struct Base64;
+
+impl Visitor<'_> for Base64 {
+    type Value = Octets;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Octets, E> {
+        BASE64
+            .decode(text.as_bytes())
+            .map(Octets)
+            .map_err(|_| E::custom("not standard base64 with padding (RFC 4648 section 4)"))
     }
 }

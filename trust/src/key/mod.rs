@@ -48,7 +48,8 @@ impl fmt::Debug for KeyId {
 
 impl Serialize for KeyId {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        let mut text = [0; DIGEST_CHARACTERS];
+        serializer.serialize_str(BASE64URL_NOPAD.encode_mut_str(&self.0, &mut text))
     }
 }
 

@@ -38,8 +38,8 @@ pub struct Draft<'a> {
     pub kind: Kind,
     /// Where it will be published.
     pub topic: &'a [u8],
-    /// Its application payload.
-    pub payload: &'a [u8],
+    /// The hash of its application payload.
+    pub payload: PayloadHash,
     /// The MQTT 5 properties to bind.
     pub properties: Properties<'a>,
     /// For whom.
@@ -58,6 +58,22 @@ pub struct Draft<'a> {
     pub captured_at: Option<UnixTime>,
     /// The device relays for others.
     pub vouched: bool,
+}
+
+/// SHA-256 of an application payload (`phs`), computed once for whoever needs it again.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct PayloadHash([u8; 32]);
+
+impl PayloadHash {
+    /// Hashes a payload.
+    pub fn of(payload: &[u8]) -> Self {
+        Self(Sha256::digest(payload).into())
+    }
+
+    /// The octets of the hash.
+    pub const fn octets(&self) -> &[u8; 32] {
+        &self.0
+    }
 }
 
 /// A login to be signed: the password of an MQTT CONNECT, or a bearer token of one service.
@@ -265,18 +281,25 @@ impl Minter {
         let mut claims = String::with_capacity(CLAIMS_CAPACITY);
         claims.push_str(&self.opening);
         let expires_at = draft.issued_at.plus(draft.lifetime_seconds);
-        let (issued_at, id, sequence) = (draft.issued_at, draft.id, draft.trust_sequence);
-        let audience = draft.audience; // of a kind whose text needs no escapes
-        let _ = write!(
-            claims,
-            r#""aud":"{audience}","iat":{issued_at},"exp":{expires_at},"jti":"{id}","tsq":{sequence},"#
-        );
+        let (kind, name) = draft.audience.parts(); // whose text needs no escapes
+        claims.push_str(r#""aud":""#);
+        claims.push_str(kind);
+        claims.push_str(name);
+        claims.push_str(r#"","iat":"#);
+        push_number(&mut claims, draft.issued_at.seconds());
+        claims.push_str(r#","exp":"#);
+        push_number(&mut claims, expires_at.seconds());
+        claims.push_str(r#","jti":""#);
+        push_number(&mut claims, draft.id.epoch);
+        claims.push('.');
+        push_number(&mut claims, u64::from(draft.id.stream.number()));
+        claims.push('.');
+        push_number(&mut claims, draft.id.counter);
+        claims.push_str(r#"","tsq":"#);
+        push_number(&mut claims, draft.trust_sequence);
+        claims.push(',');
         push_member(&mut claims, "top", topic.as_str());
-        push_digest(
-            &mut claims,
-            "phs",
-            Some(Sha256::digest(draft.payload).into()),
-        );
+        push_digest(&mut claims, "phs", Some(draft.payload.0));
         let hashes = draft.properties.hashes();
         push_digest(&mut claims, "rsp", hashes.response_topic);
         push_digest(&mut claims, "cor", hashes.correlation_data);
@@ -327,7 +350,20 @@ fn expect_lifetime(lifetime_seconds: u64, ceiling_seconds: u64) -> Result<(), Mi
 
 /// Appends `"name":"text"`, escaped (RFC 8259 section 7).
 fn push_member(json: &mut String, name: &str, text: &str) {
-    let _ = write!(json, r#""{name}":""#);
+    json.push('"');
+    json.push_str(name);
+    json.push_str(r#"":""#);
+    push_escaped(json, text);
+    json.push('"');
+}
+
+fn push_escaped(json: &mut String, text: &str) {
+    if text
+        .bytes()
+        .all(|b| b >= b' ' && !matches!(b, b'"' | b'\\'))
+    {
+        return json.push_str(text); // nearly every topic
+    }
     for character in text.chars() {
         match character {
             '"' | '\\' => {
@@ -340,12 +376,17 @@ fn push_member(json: &mut String, name: &str, text: &str) {
             _ => json.push(character),
         }
     }
-    json.push('"');
+}
+
+fn push_number(json: &mut String, number: u64) {
+    json.push_str(itoa::Buffer::new().format(number));
 }
 
 fn push_digest(json: &mut String, name: &str, digest: Option<[u8; 32]>) {
     if let Some(digest) = digest {
-        let _ = write!(json, r#","{name}":""#);
+        json.push_str(r#",""#);
+        json.push_str(name);
+        json.push_str(r#"":""#);
         BASE64URL_NOPAD.encode_append(&digest, json);
         json.push('"');
     }
@@ -354,3 +395,32 @@ fn push_digest(json: &mut String, name: &str, digest: Option<[u8; 32]>) {
 const CLAIMS_CAPACITY: usize = 512;
 /// The dot and 64 octets.
 const SIGNATURE_CHARACTERS: usize = 87;
+
+#[cfg(test)]
+mod tests {
+    use super::{push_member, push_number};
+
+    #[test]
+    fn every_text_and_number_is_read_back_as_it_was() {
+        for text in [
+            "",
+            "site/pump-1/temp",
+            "ü/😀",
+            "a\"b",
+            "a\\b",
+            "a\u{1f}b\n",
+            "a\u{7f}b",
+        ] {
+            let mut json = "{".to_owned();
+            push_member(&mut json, "top", text);
+            json.push('}');
+            let read: serde_json::Value = serde_json::from_str(&json).unwrap();
+            assert_eq!(read["top"], text, "{json}");
+        }
+        for number in [0, 9, 10, 1_800_000_000, u64::MAX] {
+            let mut json = String::new();
+            push_number(&mut json, number);
+            assert_eq!(json, number.to_string());
+        }
+    }
+}

@@ -12,7 +12,7 @@ mod verify;
 pub use claims::{Claims, MessageClaims};
 pub use id::{InvalidTokenId, Stream, TokenId};
 pub use jws::Unverified;
-pub use mint::{Draft, LoginDraft, MintRefusal, Minter};
+pub use mint::{Draft, LoginDraft, MintRefusal, Minter, PayloadHash};
 pub use properties::{BoundHashes, Properties};
 pub use reject::{Failure, Part, Rejection};
 pub use verify::{
