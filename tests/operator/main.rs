@@ -13,9 +13,9 @@
 
 #[path = "../hostile_input/bounded.rs"]
 mod bounded;
+mod csv_vectors;
 #[path = "../hostile_input/damage.rs"]
 mod damage;
-mod csv_vectors;
 mod devices;
 mod domain;
 mod fleet;
