@@ -65,6 +65,13 @@ pub struct Draft<'a> {
 pub struct PayloadHash([u8; 32]);
 
 impl PayloadHash {
+    /// The hash of a payload of no octets: a deletion's.
+    pub const EMPTY: Self = Self([
+        0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9,
+        0x24, 0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52,
+        0xb8, 0x55,
+    ]);
+
     /// Hashes a payload.
     pub fn of(payload: &[u8]) -> Self {
         Self(Sha256::digest(payload).into())
@@ -237,7 +244,7 @@ impl Minter {
         topic: Topic<'_>,
     ) -> Result<(), MintRefusal> {
         let domain_only = draft.kind == Kind::Retained;
-        if domain_only && draft.payload.is_empty() {
+        if domain_only && draft.payload == PayloadHash::EMPTY {
             return Err(MintRefusal::RetainedEmpty);
         }
         match draft.audience {

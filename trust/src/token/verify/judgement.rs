@@ -10,7 +10,7 @@ use crate::id::Audience;
 use crate::registry::PeerKey;
 use crate::replay::{Accepted, Sighting};
 use crate::token::claims::{MessageClaims, Profile};
-use crate::token::{BoundHashes, Claims, Kind, Rejection, Unverified};
+use crate::token::{BoundHashes, Claims, Kind, PayloadHash, Rejection, Unverified};
 use crate::topic::Topic;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -42,7 +42,7 @@ impl Judgement<'_> {
         trace.passed(Check::Signature, format_args!("verifies"));
         let claims = Claims::read(octets, Profile::Message)?;
         let message = claims.message.as_ref().ok_or(Rejection::ClaimsJson)?;
-        if rule.kind == Kind::Retained && message.payload_hash == EMPTY {
+        if rule.kind == Kind::Retained && message.payload_hash == *PayloadHash::EMPTY.octets() {
             return Err(Rejection::ClaimValue("phs").into()); // a deletion is a message
         }
         trace.passed(Check::Claims, format_args!("complete, jti {}", claims.id));
@@ -288,9 +288,3 @@ impl Judgement<'_> {
         })
     }
 }
-
-/// SHA-256 of no octets.
-const EMPTY: [u8; 32] = [
-    0xe3, 0xb0, 0xc4, 0x42, 0x98, 0xfc, 0x1c, 0x14, 0x9a, 0xfb, 0xf4, 0xc8, 0x99, 0x6f, 0xb9, 0x24,
-    0x27, 0xae, 0x41, 0xe4, 0x64, 0x9b, 0x93, 0x4c, 0xa4, 0x95, 0x99, 0x1b, 0x78, 0x52, 0xb8, 0x55,
-];
