@@ -108,7 +108,7 @@ fn a_deletion_is_not_signed_as_a_retained_statement() {
         let draft = Draft {
             kind: Kind::Retained,
             topic: b"site/sensor/state",
-            payload,
+            payload: PayloadHash::of(payload),
             properties: Properties::default(),
             audience: &Audience::parse("domain:farm").unwrap(),
             issued_at: UnixTime::from_seconds(NOW),
