@@ -1,7 +1,9 @@
-//! The gateway: unchanged MQTT programs sign and verify.
+//! The gateway: a local MQTT listener that signs what programs publish and judges what they receive.
 //!
-//! A proxy at the level of packets, not a broker: per local connection one upstream connection. Only
+//! A proxy at the level of packets, no broker: one connection to the broker for each local one. Only
 //! `link` does input and output; everything else takes octets, events and `now`, and gives values.
 
 pub mod clients;
 pub mod metrics;
+pub mod password;
+pub mod rules;

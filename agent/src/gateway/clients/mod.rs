@@ -5,7 +5,6 @@
 //! connection of the same identity takes over from the first, as it would at a broker (MQTT-3.1.4-3).
 //! Pure: `now` is the time since the start, by a clock that never runs back.
 
-use edgeseal_trust::id::DeviceId;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,16 +63,6 @@ pub enum ClientRefused {
     /// It is too long to be remembered.
     #[error("a client identifier has at most {CLIENT_ID_OCTETS} octets here")]
     TooLong,
-}
-
-/// How the identifier that goes upstream is made.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum ClientIdTemplate {
-    /// `{client_id}`: as the program sends it.
-    #[default]
-    Kept,
-    /// `{device}-{client_id}`: for golden images, whose programs all send the same one.
-    WithDevice,
 }
 
 #[derive(Debug)]
@@ -192,27 +181,6 @@ impl ClientRefused {
             Self::Another => "client-id-taken",
             Self::Full => "client-ids-full",
             Self::TooLong => "client-id-too-long",
-        }
-    }
-}
-
-impl ClientIdTemplate {
-    /// Reads `{client_id}` or `{device}-{client_id}`.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        match text {
-            "{client_id}" => Some(Self::Kept),
-            "{device}-{client_id}" => Some(Self::WithDevice),
-            _ => None,
-        }
-    }
-
-    /// The identifier that goes upstream. `None` where the device has no name yet and needs one.
-    #[must_use]
-    pub fn expand(self, client_id: &str, device: Option<&DeviceId>) -> Option<Arc<str>> {
-        match self {
-            Self::Kept => Some(client_id.into()),
-            Self::WithDevice => device.map(|device| format!("{device}-{client_id}").into()),
         }
     }
 }

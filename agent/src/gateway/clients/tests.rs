@@ -102,17 +102,3 @@ fn who_makes_up_identifiers_takes_room_from_nobody_else() {
     let refused = clients.enter(&long, &uid(5), number(302), now);
     assert_eq!(refused, Err(ClientRefused::TooLong));
 }
-
-#[test]
-fn a_template_puts_the_device_before_the_identifier() {
-    let device = DeviceId::parse("pump-1").unwrap();
-    let with = ClientIdTemplate::parse("{device}-{client_id}").unwrap();
-    assert_eq!(
-        with.expand("app", Some(&device)).as_deref(),
-        Some("pump-1-app")
-    );
-    assert_eq!(with.expand("app", None), None);
-    let kept = ClientIdTemplate::parse("{client_id}").unwrap();
-    assert_eq!(kept.expand("app", None).as_deref(), Some("app"));
-    assert_eq!(ClientIdTemplate::parse("{client_id}-{device}"), None);
-}
