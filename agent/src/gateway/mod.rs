@@ -5,5 +5,6 @@
 
 pub mod clients;
 pub mod metrics;
+pub mod packet;
 pub mod password;
 pub mod rules;
