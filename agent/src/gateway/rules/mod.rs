@@ -141,6 +141,14 @@ impl Rules {
             .any(|filter| self.may_enforce_filter(&filter))
     }
 
+    /// The same for topics of these filters, `{device}` being any.
+    #[must_use]
+    pub fn may_enforce_any(&self, filters: &[TopicFilter]) -> bool {
+        filters
+            .iter()
+            .any(|filter| self.may_enforce_filter(&filter.as_str().replace("{device}", "+")))
+    }
+
     fn may_enforce_filter(&self, filter: &str) -> bool {
         for rule in self.iter() {
             if rule.mode == Mode::Enforce && overlaps(rule.filter.as_str(), filter) {
