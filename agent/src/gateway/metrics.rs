@@ -31,6 +31,8 @@ pub struct ListenerCounts {
     pub oversized_local: u64,
     /// Packets of the broker that were too large, and were thrown away.
     pub oversized_upstream: u64,
+    /// Times that this device was in no state to judge, by code.
+    pub failed: BTreeMap<&'static str, u64>,
     /// SUBSCRIBE filters that were refused, by code.
     pub filters_refused: BTreeMap<&'static str, u64>,
     rules: Series<RuleCounts>,

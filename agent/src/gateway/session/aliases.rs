@@ -1,5 +1,8 @@
 //! The topic aliases that a program sets (MQTT 5, 3.3.2.3.4). They end here: upstream gets full names.
 
+use std::borrow::Cow;
+use std::num::NonZeroU16;
+
 /// What stands for what, by alias from 1.
 #[derive(Debug, Default)]
 pub(super) struct TopicAliases {
@@ -10,26 +13,26 @@ impl TopicAliases {
     /// The topic of a PUBLISH, and the alias is set where both are there. Nothing for an alias that is
     /// 0, above [`TopicAliases::MAX`] or not set.
     pub(super) fn resolve<'a>(
-        &'a mut self,
+        &mut self,
         topic: &'a str,
-        alias: Option<u16>,
-    ) -> Option<&'a str> {
+        alias: Option<NonZeroU16>,
+    ) -> Option<Cow<'a, str>> {
         let Some(alias) = alias else {
-            return (!topic.is_empty()).then_some(topic);
+            return (!topic.is_empty()).then_some(Cow::Borrowed(topic));
         };
-        if alias > Self::MAX {
+        if alias.get() > Self::MAX {
             return None;
         }
-        let place = usize::from(alias.checked_sub(1)?);
+        let place = usize::from(alias.get().checked_sub(1)?);
         if topic.is_empty() {
             let known = self.topics.get(place)?;
-            return (!known.is_empty()).then_some(known);
+            return (!known.is_empty()).then(|| Cow::Owned(known.to_string()));
         }
         if self.topics.len() <= place {
             self.topics.resize(place.saturating_add(1), Box::default());
         }
         *self.topics.get_mut(place)? = topic.into();
-        Some(topic)
+        Some(Cow::Borrowed(topic))
     }
 
     /// The Topic Alias Maximum that programs are told.
@@ -39,26 +42,30 @@ impl TopicAliases {
 #[cfg(test)]
 mod tests {
     use super::TopicAliases;
+    use std::num::NonZeroU16;
+
+    fn alias(number: u16) -> Option<NonZeroU16> {
+        NonZeroU16::new(number)
+    }
 
     #[test]
     fn an_alias_stands_for_the_newest_topic_that_was_set() {
         let mut aliases = TopicAliases::default();
-        assert_eq!(aliases.resolve("", Some(1)), None);
-        assert_eq!(aliases.resolve("a", Some(3)), Some("a"));
-        assert_eq!(aliases.resolve("", Some(3)), Some("a"));
-        assert_eq!(aliases.resolve("", Some(2)), None);
-        assert_eq!(aliases.resolve("b", Some(3)), Some("b"));
-        assert_eq!(aliases.resolve("", Some(3)), Some("b"));
-        assert_eq!(aliases.resolve("c", None), Some("c"));
-        assert_eq!(aliases.resolve("", None), None);
+        assert!(aliases.resolve("", alias(1)).is_none());
+        assert_eq!(aliases.resolve("a", alias(3)).as_deref(), Some("a"));
+        assert_eq!(aliases.resolve("", alias(3)).as_deref(), Some("a"));
+        assert!(aliases.resolve("", alias(2)).is_none());
+        assert_eq!(aliases.resolve("b", alias(3)).as_deref(), Some("b"));
+        assert_eq!(aliases.resolve("", alias(3)).as_deref(), Some("b"));
+        assert_eq!(aliases.resolve("c", None).as_deref(), Some("c"));
+        assert!(aliases.resolve("", None).is_none());
     }
 
     #[test]
     fn there_are_sixteen() {
         let mut aliases = TopicAliases::default();
-        assert_eq!(aliases.resolve("a", Some(0)), None);
-        assert_eq!(aliases.resolve("a", Some(16)), Some("a"));
-        assert_eq!(aliases.resolve("a", Some(17)), None);
-        assert_eq!(aliases.resolve("a", Some(u16::MAX)), None);
+        assert_eq!(aliases.resolve("a", alias(16)).as_deref(), Some("a"));
+        assert!(aliases.resolve("a", alias(17)).is_none());
+        assert!(aliases.resolve("a", alias(u16::MAX)).is_none());
     }
 }

@@ -12,8 +12,9 @@ use crate::gateway::metrics::add;
 use crate::gateway::packet::{
     self, ConnAck, Frame, Packet, PropertiesBuf, Property, Version,
 };
-use crate::gateway::rules::UpstreamVersion;
+use crate::config::UpstreamVersion;
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 impl Session {
     /// The broker's first packet.
@@ -58,6 +59,9 @@ impl Session {
         }
         self.upstream.limits = limits;
         self.outbound.set_quota(limits.receive_maximum);
+        if let (Some(program), false) = (&self.program, connack.session_present) {
+            around.flows.forget(&program.consumer);
+        }
         self.let_in(&connack, around)
     }
 
@@ -110,11 +114,15 @@ impl Session {
                 // Asked for by us, for the renewal.
                 Property::SessionExpiryInterval(_) if session_ends => {}
                 Property::UserProperty(name, _) if message::is_ours(name) => {}
-                other => properties.push(other).ok(),
+                other => {
+                    properties.push(other).ok();
+                }
             }
         }
         properties.push(Property::TopicAliasMaximum(TopicAliases::MAX)).ok();
-        properties.push(Property::MaximumPacketSize(self.program_packet_octets())).ok();
+        if let Some(octets) = NonZeroU32::new(self.program_packet_octets()) {
+            properties.push(Property::MaximumPacketSize(octets)).ok();
+        }
         properties
     }
 

@@ -9,12 +9,13 @@ use super::{Action, Phase, Session, Surroundings};
 use crate::gateway::clients::{ClientKey, ClientRefused, LocalIdentity, Who};
 use crate::gateway::message::{self, NotSent, SendContext};
 use crate::gateway::packet::{
-    self, Connect, ConnectRefused, Frame, Properties, PropertiesBuf, Property, Version, Will,
+    self, Connect, ConnectRefused, Frame, PropertiesBuf, Property, Version, Will,
 };
-use crate::config::gateway::{Credentials, UpstreamVersion};
+use crate::config::{Credentials, UpstreamVersion};
 use crate::gateway::rules::Permissions;
 use edgeseal_trust::limits::LOGIN_LIFETIME_SECONDS;
 use std::borrow::Cow;
+use std::num::{NonZeroU16, NonZeroU32};
 use std::sync::Arc;
 use std::time::Duration;
 use zeroize::Zeroizing;
@@ -35,7 +36,7 @@ impl Session {
     ) -> Result<(), Ending> {
         let connect = match packet::read_connect(frame) {
             Ok(connect) => connect,
-            Err(ConnectRefused::Level(_)) => {
+            Err(ConnectRefused::UnsupportedLevel(_)) => {
                 self.local_output.extend_from_slice(LEVEL_REFUSED);
                 return Err(VERSION_UNKNOWN);
             }
@@ -52,7 +53,7 @@ impl Session {
             listener: self.plan.listener.name.as_str().into(),
             who,
         };
-        let program = Program::new(&connect, frame, identity, permissions, around.now);
+        let program = Program::new(&connect, frame, identity, Arc::new(permissions), around.now);
         self.program = Some(program);
         match claimed {
             None => Err(USER_UNKNOWN),
@@ -255,7 +256,10 @@ impl Session {
             .map_err(|_| CONNECT_TOO_LARGE)?;
         self.upstream.keep_alive_seconds = keep_alive_seconds;
         self.upstream.pings = Some(Pings::new(keep_alive_seconds, around.now));
-        self.upstream.renew_at = login.ends.map(|ends| around.now.saturating_add(ends));
+        let will_ends = signed_will.as_ref().and_then(|will| will.expires_at);
+        let will_ends = will_ends.map(|at| will_renewal(at.since(around.notary.time())));
+        let renewal = [login.ends, will_ends].into_iter().flatten().min();
+        self.upstream.renew_at = renewal.map(|due| around.now.saturating_add(due));
         if !renews {
             self.upstream.limits = Limits::NONE;
         }
@@ -354,9 +358,16 @@ impl Session {
         if expiry > 0 {
             properties.push(Property::SessionExpiryInterval(expiry)).ok();
         }
-        let receive_maximum = theirs.receive_maximum().unwrap_or(u16::MAX);
-        properties.push(Property::ReceiveMaximum(receive_maximum.min(RECEIVE_MAXIMUM))).ok();
-        properties.push(Property::MaximumPacketSize(self.plan.upstream_packet_octets())).ok();
+        let receive_maximum = theirs.receive_maximum().unwrap_or(RECEIVE_MAXIMUM);
+        let receive_maximum = Property::ReceiveMaximum(receive_maximum.min(RECEIVE_MAXIMUM));
+        properties.push(receive_maximum).ok();
+        let largest = theirs.maximum_packet_size().map_or(u32::MAX, NonZeroU32::get);
+        let largest = largest
+            .saturating_add(super::plan::OVERHEAD_OCTETS)
+            .min(self.plan.upstream_packet_octets());
+        if let Some(octets) = NonZeroU32::new(largest) {
+            properties.push(Property::MaximumPacketSize(octets)).ok();
+        }
         for property in theirs.iter() {
             match property {
                 Property::SessionExpiryInterval(_)
@@ -364,7 +375,9 @@ impl Session {
                 | Property::MaximumPacketSize(_)
                 | Property::TopicAliasMaximum(_) => {}
                 Property::UserProperty(name, _) if message::is_ours(name) => {}
-                other => properties.push(other).ok(),
+                other => {
+                    properties.push(other).ok();
+                }
             }
         }
         properties
@@ -378,6 +391,11 @@ struct Login {
     password: Option<Zeroizing<Vec<u8>>>,
     /// When it is to be shown anew.
     ends: Option<Duration>,
+}
+
+/// How long a connection may last whose will is believed for `seconds`: nine tenths of it.
+const fn will_renewal(seconds: u64) -> Duration {
+    Duration::from_secs(seconds.saturating_sub(seconds / 10))
 }
 
 fn client_refused(refused: ClientRefused) -> Ending {
@@ -397,7 +415,7 @@ fn client_refused(refused: ClientRefused) -> Ending {
 const LEVEL_REFUSED: &[u8] = &[0x20, 2, 0, 1];
 const NOT_AUTHORIZED: u8 = 0x87;
 /// The largest that a queue for a program can be.
-pub(super) const RECEIVE_MAXIMUM: u16 = 256;
+pub(super) const RECEIVE_MAXIMUM: NonZeroU16 = NonZeroU16::MIN.saturating_add(255);
 const RENEWAL_EXPIRY_SECONDS: u32 = 60;
 /// A minute before a login token of the longest lifetime ends.
 const RENEW_AFTER: Duration = Duration::from_secs(LOGIN_LIFETIME_SECONDS - 60);

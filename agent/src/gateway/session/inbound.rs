@@ -3,19 +3,19 @@
 use super::acks::AckQueue;
 use super::connect::RECEIVE_MAXIMUM;
 use super::ending::Ending;
-use super::outbound::{acknowledgement, pass};
+use super::outbound::{NO_RULE, acknowledgement, pass};
 use super::{Action, Note, OUTPUT_OCTETS, Phase, Session, Surroundings, translate};
 use crate::engine::{LoadedKey, Step};
-use crate::gateway::flows::FlowKey;
-use crate::gateway::message::{self, Arrival, ReceiveContext};
+use crate::gateway::message::{self, Arrival, FirstVerdict, ReceiveContext};
 use crate::gateway::metrics::{add, add_code};
 use crate::gateway::packet::{
     self, Ack, Frame, Oversized, Packet, PacketType, PropertiesBuf, Property, Publish, Reasoned,
     Version,
 };
-use crate::gateway::rules::Credentials;
+use crate::config::Credentials;
 use crate::wire::Qos;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// What the broker has sent and the program has not done with.
 #[derive(Default)]
@@ -135,43 +135,43 @@ impl Session {
         let Some(program) = &self.program else {
             return Ok(());
         };
-        let flow = publish
-            .packet_id
-            .map(|packet_id| FlowKey::new(&program.consumer, packet_id));
         let before = self.local_output.len();
-        let step = {
-            let Surroundings {
-                notary,
-                rules,
-                flows,
-                ..
-            } = around;
-            let first = flow.as_ref().and_then(|flow| flows.find(flow)).cloned();
-            let mut context = ReceiveContext {
-                rules,
-                upstream: self.upstream.version,
-                program: program.version,
-                program_max_octets: program.max_packet_octets,
-                sender_in_topic: self.plan.listener.sender_in_topic,
-                consumer: &program.consumer,
-                first: first.as_ref(),
-                loaded,
-                record: &mut |verdict| {
-                    if let Some(flow) = &flow {
-                        flows.passed(flow, verdict);
-                    }
-                },
-            };
-            message::receive(&publish, &mut context, *notary, &mut self.local_output)
+        let rules = Arc::clone(around.rules);
+        let permissions = Arc::clone(&program.permissions);
+        let consumer = Arc::clone(&program.consumer);
+        let packet_id = publish.packet_id;
+        let flows = &mut *around.flows;
+        let first = packet_id
+            .and_then(|packet_id| flows.first(&consumer, packet_id))
+            .cloned();
+        let mut record = |verdict: &FirstVerdict| {
+            if let Some(packet_id) = packet_id {
+                // Without room for it a repetition after a kill is a replay, and counted there.
+                let _kept = flows.arrived(&consumer, packet_id, verdict);
+            }
         };
+        let mut context = ReceiveContext {
+            rules: &rules,
+            permissions: &permissions,
+            upstream: self.upstream.version,
+            program: program.version,
+            program_max_octets: program.max_packet_octets,
+            sender_in_topic: self.plan.listener.sender_in_topic,
+            consumer: &consumer,
+            first: first.as_ref(),
+            loaded,
+            record: &mut record,
+        };
+        let out = &mut self.local_output;
+        let step = message::receive(&publish, &mut context, around.notary, out);
         match step {
             Step::NeedsKey(ticket) => {
                 self.local_output.truncate(before);
                 self.actions.push_back(Action::LoadKey(ticket));
-                self.inbound.waiting = Some(frame);
+                self.inbound.waiting = Some(frame.clone());
                 Ok(())
             }
-            Step::Done(arrival) => self.arrived(&publish, &arrival, around),
+            Step::Done(arrival) => self.arrived(&publish, arrival, around),
         }
     }
 
@@ -207,7 +207,7 @@ impl Session {
             }
             (false, _) => {}
         }
-        if self.inbound.outstanding() >= usize::from(RECEIVE_MAXIMUM)
+        if self.inbound.outstanding() >= usize::from(RECEIVE_MAXIMUM.get())
             && self.upstream.version == Version::V5
         {
             return Err(Ending::broker_protocol(
@@ -220,15 +220,15 @@ impl Session {
     fn arrived(
         &mut self,
         publish: &Publish<'_>,
-        arrival: &Arrival<'_>,
+        arrival: Arrival<'_>,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
         let counts = around.counts.listener(&self.plan.listener.name);
         match arrival {
-            Arrival::Delivered { rule, observed } => {
-                let counts = counts.rule(rule.name.as_str());
+            Arrival::Delivered(delivered) => {
+                let counts = counts.rule(delivered.rule.name.as_str());
                 add(&mut counts.delivered);
-                if let Some(code) = observed {
+                if let Some(code) = delivered.refused {
                     add_code(&mut counts.observed, code);
                 }
                 match (publish.qos, publish.packet_id) {
@@ -239,7 +239,8 @@ impl Session {
                 Ok(())
             }
             Arrival::Rejected { rule, code, sender } => {
-                add_code(&mut counts.rule(rule.name.as_str()).rejected, code);
+                let rule = rule.map_or(NO_RULE, |rule| rule.name.as_str());
+                add_code(&mut counts.rule(rule).rejected, code);
                 let topic = publish.topic.to_owned();
                 if publish.retain {
                     self.subscriptions.refused_retained(&topic, around.now);
@@ -247,13 +248,13 @@ impl Session {
                 self.note(Note::Rejected {
                     code,
                     topic,
-                    sender: sender.as_ref().map(ToString::to_string),
+                    sender: sender.map(|sender| sender.to_string()),
                 });
                 self.refuse_arrival(publish.qos, publish.packet_id, publish.dup);
                 Ok(())
             }
-            Arrival::Failed { rule, failure } => {
-                add_code(&mut counts.rule(rule.name.as_str()).failed, failure.code());
+            Arrival::Failed(failure) => {
+                add_code(&mut counts.failed, failure.code());
                 Err(Ending::failure(failure.code(), failure.to_string()))
             }
             Arrival::TooLarge { rule } => {
@@ -313,8 +314,7 @@ impl Session {
             return Ok(()); // for nothing that was handed on
         }
         if packet_type == PacketType::PubAck || ack.code >= 0x80 {
-            let flow = FlowKey::new(&program.consumer, ack.packet_id);
-            around.flows.ended(&flow);
+            around.flows.ended(&program.consumer, ack.packet_id);
         } else {
             self.inbound.received.insert(ack.packet_id);
         }
@@ -338,8 +338,7 @@ impl Session {
             return Ok(());
         }
         // From here on the broker does not send the message again.
-        let flow = FlowKey::new(&program.consumer, ack.packet_id);
-        around.flows.ended(&flow);
+        around.flows.ended(&program.consumer, ack.packet_id);
         self.inbound.received.insert(ack.packet_id);
         let to = program.version;
         pass(ack, PacketType::PubRel, frame, from, to, &mut self.local_output);
@@ -374,7 +373,9 @@ impl Session {
                 match property {
                     Property::ServerReference(_) => {}
                     Property::UserProperty(name, _) if message::is_ours(name) => {}
-                    other => properties.push(other).ok(),
+                    other => {
+                    properties.push(other).ok();
+                }
                 }
             }
             let goodbye = Packet::Disconnect(Reasoned {

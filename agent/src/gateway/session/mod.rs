@@ -99,7 +99,7 @@ pub enum Event<'a> {
 #[derive(Debug)]
 pub enum Action {
     /// Check a password of the listener's users, off the executor:
-    /// [`ListenerConfig::authenticate`](crate::config::gateway::ListenerConfig::authenticate).
+    /// [`ListenerConfig::authenticate`](crate::config::ListenerConfig::authenticate).
     CheckPassword {
         /// The local user.
         user: Box<str>,
@@ -299,7 +299,7 @@ impl Session {
             Phase::Runs => {
                 self.upstream_output.len() < OUTPUT_OCTETS && self.outbound.takes_more()
             }
-            Phase::Settles | Phase::Stops => true,
+            Phase::Settles | Phase::Stops => self.outbound.takes_more(),
             _ => false,
         }
     }

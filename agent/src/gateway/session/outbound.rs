@@ -3,16 +3,17 @@
 use super::acks::AckQueue;
 use super::ending::Ending;
 use super::{Note, Phase, Session, Surroundings};
-use crate::gateway::flows::OutgoingKey;
 use crate::gateway::message::{self, SendContext, SendRefusal, Sent};
 use crate::gateway::metrics::{add, add_code};
 use crate::gateway::packet::{
-    self, Ack, Frame, Oversized, Packet, PacketType, Properties, Publish, Reasoned, Version,
+    self, Ack, Frame, Oversized, Packet, PacketType, Properties, Publish, Version,
 };
-use crate::gateway::rules::Credentials;
+use crate::config::Credentials;
+use crate::gateway::rules::RuleName;
 use crate::wire::Qos;
 use bytes::{Bytes, BytesMut};
 use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
 
 /// What the program has sent and the broker has not done with.
 #[derive(Default)]
@@ -57,7 +58,19 @@ impl Outbound {
     /// Whether the program may send more now. It may while nothing is parked; beyond that only where
     /// a PUBREL of its own has to come before anything moves.
     pub(super) fn takes_more(&self) -> bool {
-        self.parked.len() < PARKED_MESSAGES || self.only_program_moves()
+        self.held.is_none() && (self.parked.len() < PARKED_MESSAGES || self.only_program_moves())
+    }
+
+    /// Whether the program awaits PUBACK or PUBREC for this identifier.
+    fn awaits_ack(&self, packet_id: u16) -> bool {
+        self.level1.holds(packet_id) || self.level2.holds(packet_id)
+    }
+
+    /// Whether this identifier is in use by a message of the program.
+    pub(super) fn uses(&self, packet_id: u16) -> bool {
+        self.awaits_ack(packet_id)
+            || self.received.contains(&packet_id)
+            || self.refused.contains(&packet_id)
     }
 
     pub(super) fn take_held(&mut self) -> Option<Frame> {
@@ -140,7 +153,7 @@ impl Session {
             Packet::PubComp(ack) => self.program_completes(&ack, frame, around),
             Packet::PubRel(ack) => self.program_releases(&ack, frame),
             Packet::Disconnect(farewell) => Err(self.program_leaves(&farewell)),
-            _ if waits => {
+            _ if waits || self.clashes_with_own(frame.packet_id()) => {
                 self.outbound.held = Some(frame.clone());
                 Ok(())
             }
@@ -182,32 +195,36 @@ impl Session {
         let Some(program) = &mut self.program else {
             return Ok(());
         };
+        let permissions = Arc::clone(&program.permissions);
+        let consumer = Arc::clone(&program.consumer);
         let alias = publish.properties.topic_alias();
         let Some(topic) = program.aliases.resolve(publish.topic, alias) else {
             return Err(ALIAS_UNKNOWN);
         };
-        let publish = Publish { topic, ..*publish };
+        let publish = Publish {
+            topic: &topic,
+            ..*publish
+        };
         let qos = publish.qos;
-        if qos != Qos::AtMostOnce {
-            if self.outbound.level1.holds_any(publish.packet_id)
-                || self.outbound.level2.holds_any(publish.packet_id)
-            {
-                return Err(IDENTIFIER_IN_USE);
-            }
+        let again = publish
+            .packet_id
+            .is_some_and(|packet_id| self.outbound.awaits_ack(packet_id));
+        if again && !publish.dup {
+            return Err(IDENTIFIER_IN_USE);
         }
         let limits = &self.upstream.limits;
         if u8::from(qos) > u8::from(limits.maximum_qos) || (publish.retain && !limits.retain_available) {
             let code = "broker-limit";
             let what = "the broker takes no such QoS, or nothing retained";
-            return self.not_sent(&publish, code, what.to_owned(), NOT_SUPPORTED, around);
+            return self.not_sent(&publish, code, what.to_owned(), NOT_SUPPORTED);
         }
-        let key = publish
+        let resend = publish
             .packet_id
-            .map(|packet_id| OutgoingKey::new(&program.consumer, packet_id, &publish));
-        let resend = key.as_ref().and_then(|key| around.flows.sent_before(key));
+            .and_then(|packet_id| around.flows.resend(&consumer, packet_id));
+        let rules = Arc::clone(around.rules);
         let context = SendContext {
-            rules: around.rules,
-            permissions: &program.permissions,
+            rules: &rules,
+            permissions: &permissions,
             upstream: self.upstream.version,
             max_packet_octets: limits.max_packet_octets.min(self.plan.upstream_packet_octets()),
             resend,
@@ -215,24 +232,29 @@ impl Session {
         let before = self.upstream_output.len();
         let sent = message::send(&publish, &context, around.notary, &mut self.upstream_output);
         match sent {
-            Sent::Forwarded { rule, id } => {
-                let counts = around.counts.listener(&self.plan.listener.name).rule(rule.name.as_str());
-                add(if id.is_some() { &mut counts.signed } else { &mut counts.passed });
+            Sent::Forwarded {
+                rule, id, unsigned, ..
+            } => {
+                let counts = around.counts.listener(&self.plan.listener.name);
+                let counts = counts.rule(rule.name.as_str());
+                match (id, unsigned) {
+                    (Some(_), _) => add(&mut counts.signed),
+                    (None, Some(code)) => add_code(&mut counts.observed, code),
+                    (None, None) => add(&mut counts.passed),
+                }
                 let Some(packet_id) = publish.packet_id else {
                     self.sent_upstream(around);
                     return Ok(());
                 };
-                if let (Some(key), Some(id)) = (key, id) {
-                    around.flows.sent(key, id);
+                if let Some(id) = id {
+                    around.flows.sent(&consumer, packet_id, id);
                 }
-                self.place(qos, packet_id, before, around)
+                self.place(qos, packet_id, again, before, around)
             }
             Sent::Refused(refusal) => {
-                self.upstream_output.truncate(before);
                 self.refused(&publish, &refusal, around)
             }
             Sent::Failed(failure) => {
-                self.upstream_output.truncate(before);
                 Err(Ending::failure(failure.code(), failure.to_string()))
             }
         }
@@ -243,6 +265,7 @@ impl Session {
         &mut self,
         qos: Qos,
         packet_id: u16,
+        again: bool,
         before: usize,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
@@ -256,6 +279,7 @@ impl Session {
             Placed::Sent => self.sent_upstream(around),
         }
         match qos {
+            _ if again => {} // an old habit of 3.1: one acknowledgement is due
             Qos::ExactlyOnce => self.outbound.level2.passed_on(packet_id),
             _ => self.outbound.level1.passed_on(packet_id),
         }
@@ -269,10 +293,10 @@ impl Session {
         refusal: &SendRefusal<'_>,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
-        let counts = around.counts_of(&self.plan).rule(refusal.rule.name.as_str());
+        let counts = around.counts_of(&self.plan).rule(refusal.rule.map_or(NO_RULE, RuleName::as_str));
         add_code(&mut counts.refused, refusal.code);
         let (code, reason) = (refusal.code, refusal.reason);
-        self.not_sent(publish, code, refusal.sentence.to_string(), reason, around)
+        self.not_sent(publish, code, refusal.sentence.to_string(), reason)
     }
 
     fn not_sent(
@@ -281,7 +305,6 @@ impl Session {
         code: &'static str,
         what: String,
         reason: u8,
-        _around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
         let topic = publish.topic.to_owned();
         if self.plan.listener.close_on_refused {
@@ -468,6 +491,8 @@ const PINGRESP: &[u8] = &[0xD0, 0];
 const PARKED_MESSAGES: usize = 64;
 const PARKED_MESSAGES_AT_ALL: usize = 1024;
 const PARKED_OCTETS: usize = 2 * 1024 * 1024;
+/// What is counted where no rule was asked.
+pub(super) const NO_RULE: &str = "none";
 const QUOTA_EXCEEDED: u8 = 0x97;
 /// Implementation specific error: PUBACK knows no better one.
 const NOT_SUPPORTED: u8 = 0x83;

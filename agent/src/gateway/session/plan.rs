@@ -1,6 +1,6 @@
 //! What a listener does with whoever connects: its configuration, made ready.
 
-use crate::config::gateway::{ListenerConfig, LocalIdentity, UpstreamConfig};
+use crate::config::{ListenerConfig, LocalIdentity, UpstreamConfig};
 use crate::gateway::rules::Permissions;
 use std::fmt;
 use std::net::SocketAddr;

@@ -14,7 +14,7 @@ use std::time::Duration;
 pub(super) struct Program {
     pub(super) version: Version,
     pub(super) identity: LocalIdentity,
-    pub(super) permissions: Permissions,
+    pub(super) permissions: Arc<Permissions>,
     /// As the program says.
     pub(super) client_id: Arc<str>,
     pub(super) consumer: ConsumerId,
@@ -35,7 +35,7 @@ impl Program {
         connect: &Connect<'_>,
         frame: &Frame,
         identity: LocalIdentity,
-        permissions: Permissions,
+        permissions: Arc<Permissions>,
         now: Duration,
     ) -> Self {
         let session_ends = match connect.version {

@@ -2,7 +2,7 @@
 
 use super::ending::Ending;
 use super::timers::PingStep;
-use super::{Action, Phase, Session, Surroundings};
+use super::{Phase, Session, Surroundings};
 use crate::gateway::packet::{Packet, Properties, PropertiesBuf, Property, Reasoned, Version};
 use std::time::Duration;
 
@@ -21,14 +21,14 @@ impl Session {
             Phase::Runs if self.upstream.renew_at.is_some_and(|at| now >= at) => {
                 self.upstream.renew_at = None;
                 self.enter(Phase::Settles, now);
-                self.renew_if_settled(around);
+                return self.renew_if_settled(around);
             }
             Phase::Settles if now >= self.phase_since.saturating_add(SETTLING) => {
                 // Not now: the broker may cut, and then the program connects again.
                 self.enter(Phase::Runs, now);
                 return self.take_held(around);
             }
-            Phase::Settles => self.renew_if_settled(around),
+            Phase::Settles => return self.renew_if_settled(around),
             Phase::Stops if self.is_settled() => return Err(Ending::STOPPED),
             _ => {}
         }
@@ -121,9 +121,12 @@ impl Session {
             && self.subscriptions.is_settled()
     }
 
-    fn renew_if_settled(&mut self, around: &mut Surroundings<'_>) {
-        if !self.is_settled() || self.upstream.version != Version::V5 {
-            return;
+    fn renew_if_settled(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
+        if !self.is_settled() {
+            return Ok(());
+        }
+        if self.upstream.version == Version::V311 {
+            return Err(RENEWAL_BY_PROGRAM);
         }
         let mut properties = PropertiesBuf::new();
         if self.program.as_ref().is_some_and(|program| program.session_ends) {
@@ -135,6 +138,7 @@ impl Session {
         });
         goodbye.write(Version::V5, &mut self.upstream_output).ok();
         self.upstream_anew(Phase::Renews, around);
+        Ok(())
     }
 
     /// The program said good-bye: so do we.
@@ -148,7 +152,9 @@ impl Session {
             match property {
                 Property::SessionExpiryInterval(_) if session_ends => {}
                 Property::UserProperty(name, _) if crate::gateway::message::is_ours(name) => {}
-                other => properties.push(other).ok(),
+                other => {
+                    properties.push(other).ok();
+                }
             }
         }
         if session_ends && self.plan.upstream.renewal {
@@ -192,6 +198,12 @@ const EXPIRY_SECONDS: u32 = 60;
 const FIRST_PACKET: Duration = Duration::from_secs(10);
 const SETTLING: Duration = Duration::from_secs(10);
 const STOPPING: Duration = Duration::from_secs(2);
+const RENEWAL_BY_PROGRAM: Ending = Ending::new(
+    "renewal",
+    "its login or will ends, and MQTT 3.1.1 knows no renewal: it connects again",
+    Some(0x89),
+    None,
+);
 const CONNECT_LATE: Ending =
     Ending::new("connect-late", "no CONNECT within 10 s", None, None);
 const KEEP_ALIVE: Ending = Ending::new(

@@ -10,6 +10,7 @@ use crate::gateway::packet::{
 };
 use crate::gateway::rules::overlaps;
 use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 /// What the program has subscribed and asked for.
@@ -28,7 +29,7 @@ enum Pending {
     Subscribe {
         /// What the program is told: a refusal of ours, or what the broker says of a filter.
         slots: Vec<Slot>,
-        subscription_id: Option<u32>,
+        subscription_id: Option<NonZeroU32>,
     },
     Unsubscribe {
         filters: Vec<Box<str>>,
@@ -43,7 +44,7 @@ enum Slot {
 #[derive(Clone, Copy)]
 struct Active {
     options: SubscribeOptions,
-    subscription_id: Option<u32>,
+    subscription_id: Option<NonZeroU32>,
 }
 
 impl Subscriptions {
@@ -97,11 +98,12 @@ impl Session {
             return Ok(());
         };
         let bridge = program.is_bridge;
+        let device = around.notary.device();
         let context = SubscribeContext {
             rules: around.rules,
             permissions: &program.permissions,
             sender_in_topic: self.plan.listener.sender_in_topic,
-            device: around.notary.device(),
+            device: device.as_ref(),
         };
         let mut slots = Vec::new();
         let mut notes = Vec::new();
@@ -162,10 +164,23 @@ impl Session {
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
         self.expect_free(unsubscribe.packet_id)?;
-        let sender_in_topic = self.plan.listener.sender_in_topic;
+        let Some(program) = &self.program else {
+            return Ok(());
+        };
+        let device = around.notary.device();
+        let context = SubscribeContext {
+            rules: around.rules,
+            permissions: &program.permissions,
+            sender_in_topic: self.plan.listener.sender_in_topic,
+            device: device.as_ref(),
+        };
         let filters: Vec<Box<str>> = unsubscribe
             .filters()
-            .map(|filter| message::filter_to_unsubscribe(filter, sender_in_topic, around.rules).into())
+            .map(|filter| match message::filter_upstream(filter, &context) {
+                Ok(upstream) => upstream.into(),
+                // Never subscribed here: the broker says so.
+                Err(_) => filter.into(),
+            })
             .collect();
         let mut properties = PropertiesBuf::new();
         for property in unsubscribe.properties.iter() {
@@ -278,7 +293,7 @@ impl Session {
             .iter()
             .filter(|(_, active)| active.subscription_id == subscription_id)
             .map(|(filter, active)| {
-                let retain_handling = RetainHandling::Send;
+                let retain_handling = RetainHandling::AtSubscribe;
                 (&**filter, SubscribeOptions { retain_handling, ..active.options })
             });
         let version = self.upstream.version;

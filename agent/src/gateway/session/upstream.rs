@@ -1,7 +1,7 @@
 //! What is known of the broker at the other end of this session.
 
 use super::timers::{Pings, Wedge};
-use crate::gateway::packet::{ConnAck, Version};
+use crate::gateway::packet::{ConnAck, Property, Version};
 use crate::wire::Qos;
 use std::num::{NonZeroU16, NonZeroU32};
 use std::time::Duration;
@@ -48,17 +48,29 @@ impl Limits {
 
     pub(super) fn of(connack: &ConnAck<'_>) -> Self {
         let properties = &connack.properties;
-        Self {
+        let mut limits = Self {
             receive_maximum: properties.receive_maximum().map_or(u16::MAX, NonZeroU16::get),
             maximum_qos: properties.maximum_qos(),
-            retain_available: properties.retain_available(),
+            retain_available: true,
             max_packet_octets: properties
                 .maximum_packet_size()
                 .map_or(u32::MAX, NonZeroU32::get),
-            wildcards: properties.wildcard_subscription_available(),
-            subscription_ids: properties.subscription_identifiers_available(),
-            shared: properties.shared_subscription_available(),
+            wildcards: true,
+            subscription_ids: true,
+            shared: true,
+        };
+        for property in properties.iter() {
+            match property {
+                Property::RetainAvailable(there) => limits.retain_available = there,
+                Property::WildcardSubscriptionAvailable(there) => limits.wildcards = there,
+                Property::SubscriptionIdentifiersAvailable(there) => {
+                    limits.subscription_ids = there;
+                }
+                Property::SharedSubscriptionAvailable(there) => limits.shared = there,
+                _ => {}
+            }
         }
+        limits
     }
 
     /// Whether whoever was told of `before` may go on without being told of these.
