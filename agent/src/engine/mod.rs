@@ -5,6 +5,7 @@
 //! harm and asks again with it.
 
 mod counts;
+mod draft;
 mod explain;
 mod keys;
 mod outcome;
@@ -17,6 +18,7 @@ mod tests;
 mod verify;
 
 pub use counts::Counts;
+pub use draft::{Lifetime, Minted, SignDraft};
 pub use keys::{KeyLookup, KeySource, KeyTable, KeyTicket, LoadedKey, Step, complete};
 pub use outcome::{NotSigned, SignBlock, SignFailure, SignRefusal};
 pub use signer::Signing;
