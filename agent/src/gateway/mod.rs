@@ -1,6 +1,8 @@
 //! The gateway: a local MQTT listener that signs what programs publish and judges what they receive.
 //! A proxy at the level of packets, no broker: one connection to the broker for each local one.
 
+pub mod flows;
+pub mod message;
 pub mod packet;
 pub mod password;
 pub mod rules;
