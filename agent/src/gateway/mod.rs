@@ -4,7 +4,10 @@
 //! `link` does input and output; everything else takes octets, events and `now`, and gives values.
 
 pub mod clients;
+pub mod flows;
+pub mod message;
 pub mod metrics;
 pub mod packet;
 pub mod password;
 pub mod rules;
+pub mod session;

@@ -17,6 +17,7 @@ mod properties;
 mod properties_buf;
 mod property;
 mod publish;
+mod rewrite;
 mod suback;
 mod subscribe;
 mod topic;
@@ -33,6 +34,7 @@ pub use properties::Properties;
 pub use properties_buf::PropertiesBuf;
 pub use property::Property;
 pub use publish::Publish;
+pub use rewrite::Rewrite;
 pub use suback::SubAck;
 pub use subscribe::{
     RetainHandling, Subscribe, SubscribeOptions, Unsubscribe, write_subscribe, write_unsubscribe,

@@ -72,7 +72,7 @@ impl<'a> Publish<'a> {
         })
     }
 
-    const fn first_octet(&self) -> u8 {
+    pub(super) const fn first_octet(&self) -> u8 {
         let qos = match self.qos {
             Qos::AtMostOnce => 0b000,
             Qos::AtLeastOnce => 0b010,

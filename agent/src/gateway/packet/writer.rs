@@ -16,12 +16,7 @@ pub(super) fn packet(
     out: &mut BytesMut,
     body: impl Fn(&mut Writer<'_>) -> Result<(), TooLarge>,
 ) -> Result<(), TooLarge> {
-    let mut counter = Writer {
-        out: None,
-        octets: 0,
-    };
-    body(&mut counter)?;
-    let remaining = remaining_length(counter.octets)?;
+    let remaining = count(&body)?;
     let mut writer = Writer {
         out: Some(out),
         octets: 0,
@@ -29,6 +24,18 @@ pub(super) fn packet(
     writer.u8(first_octet);
     writer.varint(remaining);
     body(&mut writer)
+}
+
+/// How many octets a part of a packet has.
+pub(super) fn count(
+    part: impl Fn(&mut Writer<'_>) -> Result<(), TooLarge>,
+) -> Result<u32, TooLarge> {
+    let mut counter = Writer {
+        out: None,
+        octets: 0,
+    };
+    part(&mut counter)?;
+    remaining_length(counter.octets)
 }
 
 /// Appends what is no packet; `out` is left alone when it fails.

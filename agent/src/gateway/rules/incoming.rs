@@ -117,6 +117,13 @@ impl IncomingRule {
         self.accept.contains(kind).then(|| self.of(kind))
     }
 
+    /// The verifier's rule for a message without payload, which deletes a retained statement; nothing where none
+    /// is accepted.
+    #[must_use]
+    pub fn deletion(&self) -> Option<&ReceiveRule> {
+        self.receive(Kind::Retained).map(|_| self.of(Kind::Message))
+    }
+
     /// The verifier's rule for what has no kind of its own (no token, or one whose `typ` is none of
     /// ours): that of the first accepted kind, by which it is refused with its proper code.
     #[must_use]
