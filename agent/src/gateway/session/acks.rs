@@ -53,13 +53,6 @@ impl AckQueue {
         true
     }
 
-    /// Whether the other side still has to acknowledge this one.
-    pub(super) fn awaits(&self, packet_id: u16) -> bool {
-        self.waiting
-            .iter()
-            .any(|waiting| waiting.packet_id == packet_id && waiting.own.is_none())
-    }
-
     /// Whether this identifier is in use.
     pub(super) fn holds(&self, packet_id: u16) -> bool {
         self.waiting
@@ -69,10 +62,6 @@ impl AckQueue {
 
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
     }
 
     fn flush(&mut self, out: &mut BytesMut) {
@@ -100,7 +89,7 @@ mod tests {
         assert_eq!(&out[..], b"one two ");
         assert!(queue.acknowledged(3, b"three ", &mut out));
         assert_eq!(&out[..], b"one two three four ");
-        assert!(queue.is_empty());
+        assert_eq!(queue.len(), 0);
     }
 
     #[test]

@@ -7,12 +7,10 @@ use super::timers::Pings;
 use super::translate;
 use super::upstream::Limits;
 use super::{Action, Note, Phase, Session, Surroundings};
+use crate::config::UpstreamVersion;
 use crate::gateway::message;
 use crate::gateway::metrics::add;
-use crate::gateway::packet::{
-    self, ConnAck, Frame, Packet, PropertiesBuf, Property, Version,
-};
-use crate::config::UpstreamVersion;
+use crate::gateway::packet::{self, ConnAck, Frame, Packet, PropertiesBuf, Property, Version};
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 
@@ -74,8 +72,8 @@ impl Session {
             return Ok(());
         };
         let version = program.version;
-        let wanted_none = packet::read_connect(&program.connect)
-            .is_ok_and(|connect| connect.clean_start);
+        let wanted_none =
+            packet::read_connect(&program.connect).is_ok_and(|connect| connect.clean_start);
         if connack.session_present && wanted_none {
             return Err(Ending::broker_protocol(
                 "it speaks of a session where none was wanted [MQTT-3.2.2-2]",
@@ -119,7 +117,9 @@ impl Session {
                 }
             }
         }
-        properties.push(Property::TopicAliasMaximum(TopicAliases::MAX)).ok();
+        properties
+            .push(Property::TopicAliasMaximum(TopicAliases::MAX))
+            .ok();
         if let Some(octets) = NonZeroU32::new(self.program_packet_octets()) {
             properties.push(Property::MaximumPacketSize(octets)).ok();
         }
@@ -152,8 +152,7 @@ impl Session {
     pub(super) fn upstream_anew(&mut self, phase: Phase, around: &mut Surroundings<'_>) {
         self.upstream.is_open = false;
         self.upstream.pings = None;
-        self.upstream_framer =
-            packet::Framer::new(self.plan.upstream_packet_octets());
+        self.upstream_framer = packet::Framer::new(self.plan.upstream_packet_octets());
         self.actions.push_back(Action::CloseUpstream);
         self.actions.push_back(Action::ConnectUpstream);
         self.enter(phase, around.now);
@@ -163,7 +162,9 @@ impl Session {
 fn broker_refused(reason: u8) -> Ending {
     Ending {
         code: "broker-refused",
-        what: Cow::Owned(format!("the broker refuses the connection: reason 0x{reason:02x}")),
+        what: Cow::Owned(format!(
+            "the broker refuses the connection: reason 0x{reason:02x}"
+        )),
         program: Some(translate::without_redirect(reason, SERVER_UNAVAILABLE)),
         broker: None,
     }

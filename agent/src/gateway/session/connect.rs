@@ -6,12 +6,12 @@ use super::program::Program;
 use super::timers::Pings;
 use super::upstream::Limits;
 use super::{Action, Phase, Session, Surroundings};
+use crate::config::{Credentials, UpstreamVersion};
 use crate::gateway::clients::{ClientKey, ClientRefused, LocalIdentity, Who};
 use crate::gateway::message::{self, NotSent, SendContext};
 use crate::gateway::packet::{
     self, Connect, ConnectRefused, Frame, PropertiesBuf, Property, Version, Will,
 };
-use crate::config::{Credentials, UpstreamVersion};
 use crate::gateway::rules::Permissions;
 use edgeseal_trust::limits::LOGIN_LIFETIME_SECONDS;
 use std::borrow::Cow;
@@ -148,7 +148,10 @@ impl Session {
         }
         self.expect_able(around)?;
         let client_id = self.upstream_client_id(connect, around)?;
-        let identity = self.program.as_ref().map(|program| program.identity.clone());
+        let identity = self
+            .program
+            .as_ref()
+            .map(|program| program.identity.clone());
         if let (Some(identity), false) = (identity, client_id.is_empty()) {
             let key = ClientKey {
                 upstream: self.plan.upstream.name.as_str().into(),
@@ -305,11 +308,7 @@ impl Session {
         }
     }
 
-    fn login(
-        &self,
-        connect: &Connect<'_>,
-        around: &mut Surroundings<'_>,
-    ) -> Result<Login, Ending> {
+    fn login(&self, connect: &Connect<'_>, around: &mut Surroundings<'_>) -> Result<Login, Ending> {
         let secret = |octets: &[u8]| Zeroizing::new(octets.to_vec());
         Ok(match &self.plan.upstream.credentials {
             Credentials::None => Login::default(),
@@ -356,12 +355,16 @@ impl Session {
             other => other,
         };
         if expiry > 0 {
-            properties.push(Property::SessionExpiryInterval(expiry)).ok();
+            properties
+                .push(Property::SessionExpiryInterval(expiry))
+                .ok();
         }
         let receive_maximum = theirs.receive_maximum().unwrap_or(RECEIVE_MAXIMUM);
         let receive_maximum = Property::ReceiveMaximum(receive_maximum.min(RECEIVE_MAXIMUM));
         properties.push(receive_maximum).ok();
-        let largest = theirs.maximum_packet_size().map_or(u32::MAX, NonZeroU32::get);
+        let largest = theirs
+            .maximum_packet_size()
+            .map_or(u32::MAX, NonZeroU32::get);
         let largest = largest
             .saturating_add(super::plan::OVERHEAD_OCTETS)
             .min(self.plan.upstream_packet_octets());

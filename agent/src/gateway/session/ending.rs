@@ -37,8 +37,12 @@ impl Ending {
         None,
     );
     /// The broker closed.
-    pub(super) const UPSTREAM_CLOSED: Self =
-        Self::new("upstream-closed", "the broker closed the connection", Some(0x89), None);
+    pub(super) const UPSTREAM_CLOSED: Self = Self::new(
+        "upstream-closed",
+        "the broker closed the connection",
+        Some(0x89),
+        None,
+    );
     /// This agent stops.
     pub(super) const STOPPED: Self = Self::new("stopped", "", Some(0x8B), None);
 
@@ -89,7 +93,12 @@ impl Ending {
 
     /// The broker sent what it may not send now.
     pub(super) const fn broker_protocol(what: &'static str) -> Self {
-        Self::new("broker-protocol", what, Some(SERVER_BUSY), Some(PROTOCOL_ERROR))
+        Self::new(
+            "broker-protocol",
+            what,
+            Some(SERVER_BUSY),
+            Some(PROTOCOL_ERROR),
+        )
     }
 
     /// This device is in no state to sign or judge.
@@ -114,7 +123,10 @@ impl Session {
             && self.upstream.is_open
         {
             let properties = Properties::EMPTY;
-            let goodbye = Packet::Disconnect(Reasoned { code: reason, properties });
+            let goodbye = Packet::Disconnect(Reasoned {
+                code: reason,
+                properties,
+            });
             // Cannot be too large: it has two octets.
             goodbye.write(Version::V5, &mut self.upstream_output).ok();
         }

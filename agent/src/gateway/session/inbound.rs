@@ -5,6 +5,7 @@ use super::connect::RECEIVE_MAXIMUM;
 use super::ending::Ending;
 use super::outbound::{NO_RULE, acknowledgement, pass};
 use super::{Action, Note, OUTPUT_OCTETS, Phase, Session, Surroundings, translate};
+use crate::config::Credentials;
 use crate::engine::{LoadedKey, Step};
 use crate::gateway::message::{self, Arrival, FirstVerdict, ReceiveContext};
 use crate::gateway::metrics::{add, add_code};
@@ -12,7 +13,6 @@ use crate::gateway::packet::{
     self, Ack, Frame, Oversized, Packet, PacketType, PropertiesBuf, Property, Publish, Reasoned,
     Version,
 };
-use crate::config::Credentials;
 use crate::wire::Qos;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,7 +97,9 @@ impl Session {
         add(&mut around.counts_of(&self.plan).oversized_upstream);
         let runs = matches!(self.phase, Phase::Runs | Phase::Settles | Phase::Stops);
         if !runs || packet.packet_type != PacketType::Publish {
-            return Err(Ending::broker_protocol("its packet is larger than it may be"));
+            return Err(Ending::broker_protocol(
+                "its packet is larger than it may be",
+            ));
         }
         let qos = Qos::try_from((packet.flags >> 1) & 3)
             .map_err(|_| Ending::broker_protocol("a PUBLISH of QoS 3 [MQTT-3.3.1-4]"))?;
@@ -341,7 +343,14 @@ impl Session {
         around.flows.ended(&program.consumer, ack.packet_id);
         self.inbound.received.insert(ack.packet_id);
         let to = program.version;
-        pass(ack, PacketType::PubRel, frame, from, to, &mut self.local_output);
+        pass(
+            ack,
+            PacketType::PubRel,
+            frame,
+            from,
+            to,
+            &mut self.local_output,
+        );
         Ok(())
     }
 
@@ -359,7 +368,14 @@ impl Session {
             return Ok(()); // for nothing that was released
         }
         let to = self.upstream.version;
-        pass(ack, PacketType::PubComp, frame, program.version, to, &mut self.upstream_output);
+        pass(
+            ack,
+            PacketType::PubComp,
+            frame,
+            program.version,
+            to,
+            &mut self.upstream_output,
+        );
         self.sent_upstream(around);
         Ok(())
     }
@@ -374,8 +390,8 @@ impl Session {
                     Property::ServerReference(_) => {}
                     Property::UserProperty(name, _) if message::is_ours(name) => {}
                     other => {
-                    properties.push(other).ok();
-                }
+                        properties.push(other).ok();
+                    }
                 }
             }
             let goodbye = Packet::Disconnect(Reasoned {
@@ -396,7 +412,9 @@ impl Session {
         let own = matches!(self.plan.upstream.credentials, Credentials::Program);
         let version = self.program.as_ref().map(|program| program.version);
         if !own || version != Some(Version::V5) || self.phase == Phase::Renews {
-            return Err(Ending::broker_protocol("it authenticates nobody who asked for it"));
+            return Err(Ending::broker_protocol(
+                "it authenticates nobody who asked for it",
+            ));
         }
         packet::read(frame, Version::V5)
             .map_err(|malformed| Ending::broker_malformed(&malformed))?;

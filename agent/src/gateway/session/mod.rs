@@ -268,7 +268,10 @@ impl Session {
             Event::Stop => self.stop(around.now),
             Event::TakenOver => Err(Ending::TAKEN_OVER),
             Event::Timer => Ok(()),
-            Event::TrustChanged => self.trust_changed(around),
+            Event::TrustChanged => {
+                self.trust_changed(around);
+                Ok(())
+            }
         };
         let outcome = outcome.and_then(|()| self.look_at_the_clock(around));
         if let Err(ending) = outcome {
@@ -296,9 +299,7 @@ impl Session {
     pub fn reads_local(&self) -> bool {
         match self.phase {
             Phase::AwaitsConnect => true,
-            Phase::Runs => {
-                self.upstream_output.len() < OUTPUT_OCTETS && self.outbound.takes_more()
-            }
+            Phase::Runs => self.upstream_output.len() < OUTPUT_OCTETS && self.outbound.takes_more(),
             Phase::Settles | Phase::Stops => self.outbound.takes_more(),
             _ => false,
         }
@@ -312,8 +313,8 @@ impl Session {
             Phase::AwaitsConnAck | Phase::Runs | Phase::Settles | Phase::Renews | Phase::Stops
         );
         // An upstream that speaks 3.1.1 knows no Receive Maximum: there is no other way to hold it.
-        let held = self.upstream.version == Version::V311
-            && self.local_output.len() >= OUTPUT_OCTETS;
+        let held =
+            self.upstream.version == Version::V311 && self.local_output.len() >= OUTPUT_OCTETS;
         open && !held && !self.inbound.waits_for_key()
     }
 

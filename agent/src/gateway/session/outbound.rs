@@ -3,12 +3,12 @@
 use super::acks::AckQueue;
 use super::ending::Ending;
 use super::{Note, Phase, Session, Surroundings};
+use crate::config::Credentials;
 use crate::gateway::message::{self, SendContext, SendRefusal, Sent};
 use crate::gateway::metrics::{add, add_code};
 use crate::gateway::packet::{
     self, Ack, Frame, Oversized, Packet, PacketType, Properties, Publish, Version,
 };
-use crate::config::Credentials;
 use crate::gateway::rules::RuleName;
 use crate::wire::Qos;
 use bytes::{Bytes, BytesMut};
@@ -148,8 +148,12 @@ impl Session {
             .map_err(|malformed| Ending::program_malformed(&malformed))?;
         let waits = matches!(self.phase, Phase::Settles | Phase::Stops);
         match packet {
-            Packet::PubAck(ack) => self.program_acknowledges(PacketType::PubAck, &ack, frame, around),
-            Packet::PubRec(ack) => self.program_acknowledges(PacketType::PubRec, &ack, frame, around),
+            Packet::PubAck(ack) => {
+                self.program_acknowledges(PacketType::PubAck, &ack, frame, around)
+            }
+            Packet::PubRec(ack) => {
+                self.program_acknowledges(PacketType::PubRec, &ack, frame, around)
+            }
             Packet::PubComp(ack) => self.program_completes(&ack, frame, around),
             Packet::PubRel(ack) => self.program_releases(&ack, frame),
             Packet::Disconnect(farewell) => Err(self.program_leaves(&farewell)),
@@ -213,7 +217,9 @@ impl Session {
             return Err(IDENTIFIER_IN_USE);
         }
         let limits = &self.upstream.limits;
-        if u8::from(qos) > u8::from(limits.maximum_qos) || (publish.retain && !limits.retain_available) {
+        if u8::from(qos) > u8::from(limits.maximum_qos)
+            || (publish.retain && !limits.retain_available)
+        {
             let code = "broker-limit";
             let what = "the broker takes no such QoS, or nothing retained";
             return self.not_sent(&publish, code, what.to_owned(), NOT_SUPPORTED);
@@ -226,7 +232,9 @@ impl Session {
             rules: &rules,
             permissions: &permissions,
             upstream: self.upstream.version,
-            max_packet_octets: limits.max_packet_octets.min(self.plan.upstream_packet_octets()),
+            max_packet_octets: limits
+                .max_packet_octets
+                .min(self.plan.upstream_packet_octets()),
             resend,
         };
         let before = self.upstream_output.len();
@@ -251,12 +259,8 @@ impl Session {
                 }
                 self.place(qos, packet_id, again, before, around)
             }
-            Sent::Refused(refusal) => {
-                self.refused(&publish, &refusal, around)
-            }
-            Sent::Failed(failure) => {
-                Err(Ending::failure(failure.code(), failure.to_string()))
-            }
+            Sent::Refused(refusal) => self.refused(&publish, &refusal, around),
+            Sent::Failed(failure) => Err(Ending::failure(failure.code(), failure.to_string())),
         }
     }
 
@@ -293,7 +297,9 @@ impl Session {
         refusal: &SendRefusal<'_>,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
-        let counts = around.counts_of(&self.plan).rule(refusal.rule.map_or(NO_RULE, RuleName::as_str));
+        let counts = around
+            .counts_of(&self.plan)
+            .rule(refusal.rule.map_or(NO_RULE, RuleName::as_str));
         add_code(&mut counts.refused, refusal.code);
         let (code, reason) = (refusal.code, refusal.reason);
         self.not_sent(publish, code, refusal.sentence.to_string(), reason)
@@ -358,7 +364,14 @@ impl Session {
         }
         // Of a session before this connection, too: the broker knows.
         self.outbound.received.insert(ack.packet_id);
-        pass(ack, PacketType::PubRel, frame, version, self.upstream.version, &mut self.upstream_output);
+        pass(
+            ack,
+            PacketType::PubRel,
+            frame,
+            version,
+            self.upstream.version,
+            &mut self.upstream_output,
+        );
         Ok(())
     }
 
@@ -375,7 +388,14 @@ impl Session {
         };
         let (version, packet_id) = (program.version, ack.packet_id);
         let mut octets = BytesMut::new();
-        pass(ack, packet_type, frame, self.upstream.version, version, &mut octets);
+        pass(
+            ack,
+            packet_type,
+            frame,
+            self.upstream.version,
+            version,
+            &mut octets,
+        );
         let queue = match packet_type {
             PacketType::PubAck => &mut self.outbound.level1,
             _ => &mut self.outbound.level2,
@@ -413,7 +433,14 @@ impl Session {
         }
         around.flows.acknowledged(&program.consumer, ack.packet_id);
         let from = self.upstream.version;
-        pass(ack, PacketType::PubComp, frame, from, program.version, &mut self.local_output);
+        pass(
+            ack,
+            PacketType::PubComp,
+            frame,
+            from,
+            program.version,
+            &mut self.local_output,
+        );
         self.outbound.done(ack.packet_id, &mut self.upstream_output);
         self.watch_wedge(true, around);
         Ok(())
@@ -426,7 +453,9 @@ impl Session {
     ) -> Result<(), Ending> {
         let own = matches!(self.plan.upstream.credentials, Credentials::Program);
         if !own || self.upstream.version != Version::V5 {
-            return Err(Ending::program_protocol("the program authenticates nobody asked for"));
+            return Err(Ending::program_protocol(
+                "the program authenticates nobody asked for",
+            ));
         }
         self.upstream_output.extend_from_slice(frame.octets());
         self.sent_upstream(around);
@@ -441,8 +470,11 @@ impl Session {
     }
 
     pub(super) fn watch_wedge(&mut self, progressed: bool, around: &Surroundings<'_>) {
-        let outstanding = !self.outbound.in_flight.is_empty() && !self.outbound.only_program_moves();
-        self.upstream.wedge.watch(outstanding, progressed, around.now);
+        let outstanding =
+            !self.outbound.in_flight.is_empty() && !self.outbound.only_program_moves();
+        self.upstream
+            .wedge
+            .watch(outstanding, progressed, around.now);
     }
 }
 
@@ -454,7 +486,16 @@ pub(super) fn acknowledgement(
     version: Version,
 ) -> Bytes {
     let mut out = BytesMut::with_capacity(8);
-    write_ack(packet_type, &Ack { packet_id, code, properties: Properties::EMPTY }, version, &mut out);
+    write_ack(
+        packet_type,
+        &Ack {
+            packet_id,
+            code,
+            properties: Properties::EMPTY,
+        },
+        version,
+        &mut out,
+    );
     out.freeze()
 }
 
@@ -471,7 +512,16 @@ pub(super) fn pass(
         out.extend_from_slice(frame.octets());
     } else {
         let (packet_id, code) = (ack.packet_id, ack.code);
-        write_ack(packet_type, &Ack { packet_id, code, properties: Properties::EMPTY }, to, out);
+        write_ack(
+            packet_type,
+            &Ack {
+                packet_id,
+                code,
+                properties: Properties::EMPTY,
+            },
+            to,
+            out,
+        );
     }
 }
 

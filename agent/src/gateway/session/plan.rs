@@ -49,7 +49,12 @@ impl ListenerPlan {
         let user = self.listener.users.iter().find(
             |user| matches!(&user.who, LocalIdentity::Password { name: known, .. } if known == name),
         )?;
-        Some(self.listener.permissions.clone().added_to(&user.permissions))
+        Some(
+            self.listener
+                .permissions
+                .clone()
+                .added_to(&user.permissions),
+        )
     }
 }
 

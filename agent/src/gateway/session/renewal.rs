@@ -37,7 +37,9 @@ impl Session {
 
     /// Everything that [`Session::look_at_the_clock`] could find due.
     pub(super) fn deadlines(&self) -> [Option<Duration>; 4] {
-        let phase = self.phase_limit().map(|(limit, _)| self.phase_since.saturating_add(limit));
+        let phase = self
+            .phase_limit()
+            .map(|(limit, _)| self.phase_since.saturating_add(limit));
         let works = matches!(self.phase, Phase::Runs | Phase::Settles | Phase::Stops);
         let pings = self.upstream.pings.as_ref();
         [
@@ -92,7 +94,10 @@ impl Session {
         if self.phase != Phase::Runs {
             return Ok(());
         }
-        let silence = self.program.as_ref().and_then(|program| program.silence.ends());
+        let silence = self
+            .program
+            .as_ref()
+            .and_then(|program| program.silence.ends());
         if silence.is_some_and(|ends| now >= ends) {
             return Err(KEEP_ALIVE);
         }
@@ -129,8 +134,14 @@ impl Session {
             return Err(RENEWAL_BY_PROGRAM);
         }
         let mut properties = PropertiesBuf::new();
-        if self.program.as_ref().is_some_and(|program| program.session_ends) {
-            properties.push(Property::SessionExpiryInterval(EXPIRY_SECONDS)).ok();
+        if self
+            .program
+            .as_ref()
+            .is_some_and(|program| program.session_ends)
+        {
+            properties
+                .push(Property::SessionExpiryInterval(EXPIRY_SECONDS))
+                .ok();
         }
         let goodbye = Packet::Disconnect(Reasoned {
             code: 0,
@@ -204,8 +215,7 @@ const RENEWAL_BY_PROGRAM: Ending = Ending::new(
     Some(0x89),
     None,
 );
-const CONNECT_LATE: Ending =
-    Ending::new("connect-late", "no CONNECT within 10 s", None, None);
+const CONNECT_LATE: Ending = Ending::new("connect-late", "no CONNECT within 10 s", None, None);
 const KEEP_ALIVE: Ending = Ending::new(
     "keep-alive",
     "the program was silent for one and a half of its keep-alives",

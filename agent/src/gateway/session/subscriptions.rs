@@ -21,6 +21,8 @@ pub(super) struct Subscriptions {
     active: BTreeMap<Box<str>, Active>,
     /// The identifier of a SUBSCRIBE of our own.
     own: Option<u16>,
+    /// What is to be subscribed once more, by us.
+    repeats: Vec<(Box<str>, Active)>,
     refused: Vec<(Box<str>, Duration)>,
     refused_more: Option<Duration>,
 }
@@ -62,8 +64,8 @@ impl Subscriptions {
         }
     }
 
-    /// The subscriptions to be repeated, and nothing is remembered as refused any more.
-    fn to_repeat(&mut self, now: Duration) -> Vec<(Box<str>, Active)> {
+    /// Queues the subscriptions that are to be repeated; nothing is remembered as refused any more.
+    fn queue_repeats(&mut self, now: Duration) {
         let recent = |at: &Duration| now.saturating_sub(*at) < REFUSED_FOR;
         let all = self.refused_more.take().is_some_and(|at| recent(&at));
         let refused = std::mem::take(&mut self.refused);
@@ -72,13 +74,14 @@ impl Subscriptions {
                 .iter()
                 .any(|(topic, at)| recent(at) && overlaps(filter, topic))
         };
-        self.active
+        let repeats = self
+            .active
             .iter()
             // A broker sends nothing retained to a shared subscription (5, 4.8.2).
             .filter(|(filter, _)| !filter.starts_with("$share/"))
             .filter(|(filter, _)| all || matches_one(filter))
-            .map(|(filter, active)| (filter.clone(), *active))
-            .collect()
+            .map(|(filter, active)| (filter.clone(), *active));
+        self.repeats = repeats.collect();
     }
 
     fn is_free(&self, packet_id: u16) -> bool {
@@ -119,14 +122,18 @@ impl Session {
                     let (code, filter) = (refused.code, filter.to_owned());
                     notes.push(Note::FilterRefused { code, filter });
                     add_code(
-                        &mut around.counts.listener(&self.plan.listener.name).filters_refused,
+                        &mut around
+                            .counts
+                            .listener(&self.plan.listener.name)
+                            .filters_refused,
                         code,
                     );
                     Slot::Refused(refused.reason)
                 }
             });
         }
-        self.actions.extend(notes.into_iter().map(super::Action::Note));
+        self.actions
+            .extend(notes.into_iter().map(super::Action::Note));
         let subscription_id = subscribe.properties.find(|property| match property {
             Property::SubscriptionIdentifier(id) => Some(id),
             _ => None,
@@ -211,6 +218,7 @@ impl Session {
     ) -> Result<(), Ending> {
         if self.subscriptions.own == Some(ack.packet_id) {
             self.subscriptions.own = None;
+            self.repeat_subscriptions(around);
             return self.take_held(around);
         }
         let pending = self.subscriptions.pending.remove(&ack.packet_id);
@@ -261,7 +269,10 @@ impl Session {
         for filter in &filters {
             self.subscriptions.active.remove(filter);
         }
-        let version = self.program.as_ref().map_or(Version::V5, |program| program.version);
+        let version = self
+            .program
+            .as_ref()
+            .map_or(Version::V5, |program| program.version);
         Packet::UnsubAck(*ack)
             .write(version, &mut self.local_output)
             .map_err(|_| Ending::broker_protocol("its UNSUBACK is too large"))
@@ -269,40 +280,51 @@ impl Session {
 
     /// Other trust data is in force: retained messages that were refused may be accepted now, and only
     /// a SUBSCRIBE brings them again.
-    pub(super) fn trust_changed(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
-        if self.phase != Phase::Runs || self.subscriptions.own.is_some() {
-            return Ok(());
+    pub(super) fn trust_changed(&mut self, around: &mut Surroundings<'_>) {
+        if self.phase == Phase::Runs && self.subscriptions.own.is_none() {
+            self.subscriptions.queue_repeats(around.now);
+            self.repeat_subscriptions(around);
         }
-        let repeated = self.subscriptions.to_repeat(around.now);
-        // The identifier of a subscription is a property of the packet: one packet for each.
-        let Some((_, first)) = repeated.first() else {
-            return Ok(());
-        };
-        let subscription_id = first.subscription_id;
-        let Some(packet_id) = (1..=u16::MAX)
-            .rev()
-            .find(|id| self.subscriptions.is_free(*id) && !self.outbound.uses(*id))
+    }
+
+    /// Repeats what is queued. The identifier of a subscription belongs to the packet (5, 3.8.2.1.2):
+    /// one packet for each, one at a time.
+    fn repeat_subscriptions(&mut self, around: &mut Surroundings<'_>) {
+        let Some((
+            _,
+            Active {
+                subscription_id, ..
+            },
+        )) = self.subscriptions.repeats.last()
         else {
-            return Ok(());
+            return;
+        };
+        let subscription_id = *subscription_id;
+        let free = |id: &u16| self.subscriptions.is_free(*id) && !self.outbound.uses(*id);
+        let Some(packet_id) = (1..=u16::MAX).rev().find(free) else {
+            return;
         };
         let mut properties = PropertiesBuf::new();
         if let Some(id) = subscription_id {
             properties.push(Property::SubscriptionIdentifier(id)).ok();
         }
-        let filters = repeated
-            .iter()
-            .filter(|(_, active)| active.subscription_id == subscription_id)
-            .map(|(filter, active)| {
-                let retain_handling = RetainHandling::AtSubscribe;
-                (&**filter, SubscribeOptions { retain_handling, ..active.options })
-            });
+        let (now, later) = std::mem::take(&mut self.subscriptions.repeats)
+            .into_iter()
+            .partition::<Vec<_>, _>(|(_, active)| active.subscription_id == subscription_id);
+        self.subscriptions.repeats = later;
+        let filters = now.iter().map(|(filter, active)| {
+            let options = SubscribeOptions {
+                retain_handling: RetainHandling::AtSubscribe,
+                ..active.options
+            };
+            (&**filter, options)
+        });
         let version = self.upstream.version;
         let out = &mut self.upstream_output;
         if write_subscribe(packet_id, properties.as_properties(), filters, version, out).is_ok() {
             self.subscriptions.own = Some(packet_id);
             self.sent_upstream(around);
         }
-        Ok(())
     }
 
     fn answer_subscribe(
@@ -311,10 +333,16 @@ impl Session {
         codes: &[u8],
         properties: PropertiesBuf,
     ) -> Result<(), Ending> {
-        let version = self.program.as_ref().map_or(Version::V5, |program| program.version);
+        let version = self
+            .program
+            .as_ref()
+            .map_or(Version::V5, |program| program.version);
         let codes: Vec<u8> = match version {
             Version::V5 => codes.to_vec(),
-            Version::V311 => codes.iter().map(|code| translate::suback_code(*code)).collect(),
+            Version::V311 => codes
+                .iter()
+                .map(|code| translate::suback_code(*code))
+                .collect(),
         };
         let answer = Packet::SubAck(SubAck {
             packet_id,

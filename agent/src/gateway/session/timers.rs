@@ -74,7 +74,10 @@ impl Pings {
         let Some(every) = self.every else {
             return PingStep::Wait;
         };
-        if self.unanswered.is_some_and(|since| now >= since.saturating_add(every)) {
+        if self
+            .unanswered
+            .is_some_and(|since| now >= since.saturating_add(every))
+        {
             return PingStep::Dead;
         }
         // Earlier than promised: the packet takes its time.

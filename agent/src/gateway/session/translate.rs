@@ -5,10 +5,10 @@
 pub(super) const fn connack_code(reason: u8) -> u8 {
     match reason {
         0x00 => 0,
-        0x85 => 2,                      // Client Identifier not valid
-        0x86 => 4,                      // Bad User Name or Password
-        0x87 | 0x8A | 0x8C => 5,        // Not authorized, Banned, Bad authentication method
-        _ => 3,                         // Server unavailable
+        0x85 => 2,               // Client Identifier not valid
+        0x86 => 4,               // Bad User Name or Password
+        0x87 | 0x8A | 0x8C => 5, // Not authorized, Banned, Bad authentication method
+        _ => 3,                  // Server unavailable
     }
 }
 
@@ -44,9 +44,28 @@ mod tests {
     #[test]
     fn every_row_of_the_table() {
         let connack = [
-            (0x00, 0), (0x80, 3), (0x81, 3), (0x82, 3), (0x83, 3), (0x84, 3), (0x85, 2), (0x86, 4),
-            (0x87, 5), (0x88, 3), (0x89, 3), (0x8A, 5), (0x8C, 5), (0x90, 3), (0x95, 3), (0x97, 3),
-            (0x99, 3), (0x9A, 3), (0x9B, 3), (0x9C, 3), (0x9D, 3), (0x9F, 3),
+            (0x00, 0),
+            (0x80, 3),
+            (0x81, 3),
+            (0x82, 3),
+            (0x83, 3),
+            (0x84, 3),
+            (0x85, 2),
+            (0x86, 4),
+            (0x87, 5),
+            (0x88, 3),
+            (0x89, 3),
+            (0x8A, 5),
+            (0x8C, 5),
+            (0x90, 3),
+            (0x95, 3),
+            (0x97, 3),
+            (0x99, 3),
+            (0x9A, 3),
+            (0x9B, 3),
+            (0x9C, 3),
+            (0x9D, 3),
+            (0x9F, 3),
         ];
         for (reason, code) in connack {
             assert_eq!(connack_code(reason), code, "{reason:#x}");
@@ -54,10 +73,25 @@ mod tests {
         for reason in 1..=u8::MAX {
             assert!(![0, 1].contains(&connack_code(reason)), "{reason:#x}");
         }
-        for (code, reason) in [(0, 0), (1, 0x84), (2, 0x85), (3, 0x88), (4, 0x86), (5, 0x87), (6, 0x88)] {
+        for (code, reason) in [
+            (0, 0),
+            (1, 0x84),
+            (2, 0x85),
+            (3, 0x88),
+            (4, 0x86),
+            (5, 0x87),
+            (6, 0x88),
+        ] {
             assert_eq!(connack_reason(code), reason);
         }
-        for (reason, code) in [(0, 0), (1, 1), (2, 2), (0x80, 0x80), (0x87, 0x80), (0xA2, 0x80)] {
+        for (reason, code) in [
+            (0, 0),
+            (1, 1),
+            (2, 2),
+            (0x80, 0x80),
+            (0x87, 0x80),
+            (0xA2, 0x80),
+        ] {
             assert_eq!(suback_code(reason), code);
         }
         assert_eq!(without_redirect(0x9C, 0x88), 0x88);

@@ -49,7 +49,9 @@ impl Limits {
     pub(super) fn of(connack: &ConnAck<'_>) -> Self {
         let properties = &connack.properties;
         let mut limits = Self {
-            receive_maximum: properties.receive_maximum().map_or(u16::MAX, NonZeroU16::get),
+            receive_maximum: properties
+                .receive_maximum()
+                .map_or(u16::MAX, NonZeroU16::get),
             maximum_qos: properties.maximum_qos(),
             retain_available: true,
             max_packet_octets: properties
