@@ -5,6 +5,7 @@
 //! serves everybody; what may wait for the disk is done on blocking threads.
 
 mod agent;
+mod notary;
 mod reload;
 mod remember;
 mod start;
@@ -13,6 +14,7 @@ mod tasks;
 mod update;
 
 pub use agent::Agent;
+pub use notary::AgentNotary;
 pub use start::{StartError, engine_settings};
 pub use status::AgentStatus;
 pub use update::{apply as apply_bundle, body as update_body};

@@ -5,6 +5,7 @@
 
 pub mod clients;
 pub mod flows;
+pub mod link;
 pub mod message;
 pub mod metrics;
 pub mod packet;

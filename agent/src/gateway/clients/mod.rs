@@ -129,6 +129,15 @@ impl Clients {
         }
     }
 
+    /// The connection is gone, whatever it had bound: the last resort after a fault.
+    pub fn forget(&mut self, connection: ConnectionId, now: Duration) {
+        for binding in self.bindings.values_mut() {
+            if matches!(binding.state, State::Connected(holder) if holder == connection) {
+                binding.state = State::LeftAt(now);
+            }
+        }
+    }
+
     /// Forgets what ended more than an hour ago. To be called now and then.
     pub fn tidy(&mut self, now: Duration) {
         self.bindings.retain(|_, binding| !binding.is_over(now));

@@ -98,7 +98,11 @@ mod tests {
         assert_eq!(budget.hold(number(1), 400), Pressure::None);
         assert_eq!(budget.hold(number(2), 90), Pressure::None);
         assert_eq!(budget.hold(number(1), 450), Pressure::Pause);
-        assert_eq!(budget.hold(number(2), 100), Pressure::None, "within its share");
+        assert_eq!(
+            budget.hold(number(2), 100),
+            Pressure::None,
+            "within its share"
+        );
         assert_eq!(budget.hold(number(2), 600), Pressure::Close(number(2)));
         budget.release(number(2));
         assert_eq!(budget.total(), 450);
