@@ -10,6 +10,7 @@ use crate::engine::{
     Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own, Settings,
     Step,
 };
+use crate::gateway::link::GatewayStatus;
 use crate::notify;
 use crate::wire::{
     Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, UpdateBody,
@@ -202,7 +203,7 @@ impl Agent {
         Ok(update::body(&applied, self.device()))
     }
 
-    /// What this agent says of itself.
+    /// What this agent says of itself. Of the gateway it says nothing.
     pub fn status(&self) -> AgentStatus {
         let (engine, floor) = self.with(|engine, now| (engine.status(now), now.floor));
         AgentStatus {
@@ -212,6 +213,7 @@ impl Agent {
             noted_time: self.store.noted_time(),
             enrolled: engine.device.is_some(),
             engine,
+            gateway: GatewayStatus::default(),
         }
     }
 
