@@ -231,9 +231,16 @@ fn joined(roles: &[RoleName]) -> Option<Cow<'_, str>> {
     match roles {
         [] => None,
         [role] => Some(Cow::Borrowed(role.as_str())),
-        roles => {
-            let names: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
-            Some(Cow::Owned(names.join(",")))
+        [first, rest @ ..] => {
+            let octets = roles.iter().map(|role| role.as_str().len());
+            let length = octets.fold(rest.len(), usize::saturating_add);
+            let mut names = String::with_capacity(length);
+            names.push_str(first.as_str());
+            for role in rest {
+                names.push(',');
+                names.push_str(role.as_str());
+            }
+            Some(Cow::Owned(names))
         }
     }
 }

@@ -13,6 +13,9 @@ mod receive;
 mod send;
 mod will;
 
+#[cfg(test)]
+mod tests;
+
 pub use copies::Copies;
 pub use filter::{FilterRefused, SubscribeContext, filter_upstream};
 pub use first::{FirstVerdict, MessageHash, VerdictWord};

@@ -103,7 +103,9 @@ pub fn receive<'a>(
     let (device, permissions) = (notary.device(), context.permissions);
     if !permissions.may_receive(topic, device.as_ref()) {
         return Step::Done(match device {
-            None if names_device(&permissions.subscribe) => Arrival::Failed(Failure::NotEnrolled),
+            None if names_device(&permissions.subscribe) => {
+                Arrival::Failed(notary.can_judge().err().unwrap_or(Failure::NotEnrolled))
+            }
             _ => rejected(Some(rule), "topic-not-listed"),
         });
     }

@@ -143,7 +143,10 @@ pub(super) fn allowed<'t, 'a>(
     let (device, permissions) = (notary.device(), context.permissions);
     if !permissions.may_publish(topic, device.as_ref()) {
         if device.is_none() && names_device(&permissions.publish) {
-            return Err(NotSent::Failed(Failure::NotEnrolled.into()));
+            let failure = notary.can_sign().err();
+            return Err(NotSent::Failed(
+                failure.unwrap_or_else(|| Failure::NotEnrolled.into()),
+            ));
         }
         let sentence = format!("the listener's publish list has no {:?}", topic.as_str());
         return Err(SendRefusal::new(None, "topic-not-listed", NOT_AUTHORIZED, sentence).into());
