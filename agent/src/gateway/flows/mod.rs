@@ -9,6 +9,9 @@ mod file;
 mod record;
 mod table;
 
+#[cfg(test)]
+mod tests;
+
 pub use file::{FlowFile, Opened, Unusable, Why};
 pub use record::{FLOW_RECORD_OCTETS, FlowRecord};
 pub use table::{FlowSlots, Flows, Kept};
