@@ -91,9 +91,11 @@ fn login_is_right(connect: &Connect<'_>) -> bool {
     }
 }
 
+/// Their version 5 has no AUTH, and wants properties in every DISCONNECT.
 fn v5_is_right(packet: &Packet<'_>) -> bool {
     match packet {
         Packet::Auth(_) => false,
+        Packet::Disconnect(disconnect) => !disconnect.properties.is_empty(),
         _ => true,
     }
 }

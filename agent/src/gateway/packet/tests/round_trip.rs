@@ -1,4 +1,4 @@
-use super::super::{PropertiesBuf, Property, TooLarge, Version, read, read_connect};
+use super::super::{Packet, PropertiesBuf, Property, TooLarge, Version, read, read_connect};
 use super::generate::{self, Random};
 use super::{VERSIONS, frame, written};
 use bytes::BytesMut;
@@ -34,16 +34,40 @@ fn what_is_written_as_connect_is_read_again() {
 }
 
 #[test]
+fn reading_allocates_nothing() {
+    for version in VERSIONS {
+        let mut random = Random(14);
+        for _ in 0..500 {
+            let packet = written(&generate::packet(&mut random, version), version);
+            let packet = frame(&packet);
+            let mut connect = BytesMut::new();
+            generate::connect(&mut random, version)
+                .write(version, &mut connect)
+                .unwrap();
+            let connect = frame(&connect);
+            let allocations = allocation_counter::measure(|| {
+                let packet = read(&packet, version).unwrap();
+                if let Packet::Publish(publish) = packet {
+                    assert!(publish.properties.user().count() < 9);
+                }
+                assert!(read_connect(&connect).is_ok());
+            });
+            assert_eq!(allocations.count_total, 0);
+        }
+    }
+}
+
+#[test]
 fn a_packet_of_5_written_as_3_1_1_loses_what_that_lacks_and_is_read_there() {
     let mut random = Random(3);
     for _ in 0..2_000 {
         let packet = generate::packet(&mut random, Version::V5);
         let octets = written(&packet, Version::V311);
         match packet {
-            super::Packet::Auth(_) => assert!(octets.is_empty()),
+            Packet::Auth(_) => assert!(octets.is_empty()),
             // Their codes are translated by whoever knows what they mean.
-            super::Packet::ConnAck(_) | super::Packet::SubAck(_) => {}
-            super::Packet::Publish(publish) if publish.topic.is_empty() => {}
+            Packet::ConnAck(_) | Packet::SubAck(_) => {}
+            Packet::Publish(publish) if publish.topic.is_empty() => {}
             _ => {
                 let frame = frame(&octets);
                 let plain = read(&frame, Version::V311).unwrap();

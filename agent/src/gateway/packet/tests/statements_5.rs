@@ -346,6 +346,7 @@ const ROWS: &[Row] = &[
 const PROPERTY_ROWS: &[Row] = &[
     (0x30, b"\0\x01a\x02\0\0", "section 2.2.2.2", 0x81),
     (0x30, b"\0\x01a\x02\x7f\0", "section 2.2.2.2", 0x81),
+    (0x30, b"\0\x01a\x04\x01\0\x41\0", "section 2.2.2.2", 0x81),
     (0x30, b"\0\x01a\x03\xff\x01\0", "section 2.2.2.2", 0x81),
     (0x30, b"\0\x01a\x02\x01\x02", "section 3.3.2.3.2", 0x82),
     (0x30, b"\0\x01a\x05\x08\0\x02a#", "MQTT-3.3.2-14", 0x81),
