@@ -204,18 +204,6 @@ impl<'a> Properties<'a> {
     pub(super) const fn written(octets: &'a [u8]) -> Self {
         Self { octets }
     }
-
-    /// Authentication Data says nothing without its method.
-    pub(super) fn expect_method(&self, clause: &Clause) -> Result<(), Malformed> {
-        let data = self.find(|property| match property {
-            Property::AuthenticationData(data) => Some(data),
-            _ => None,
-        });
-        if data.is_some() && self.authentication_method().is_none() {
-            return Err(clause.broken(Version::V5));
-        }
-        Ok(())
-    }
 }
 
 fn expect_sound(mut cursor: Cursor<'_>, carrier: Carrier) -> Result<(), Malformed> {
