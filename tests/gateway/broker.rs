@@ -29,10 +29,10 @@ pub(crate) struct Mosquitto {
 }
 
 impl Broker {
-    /// Mosquitto where there is one.
-    pub(crate) fn start(place: &Path) -> Self {
+    /// Mosquitto where there is one; a generous one bears any number of unfinished messages.
+    pub(crate) fn start(place: &Path, is_generous: bool) -> Self {
         if Path::new(MOSQUITTO).exists() {
-            return Self::Mosquitto(Mosquitto::start(place));
+            return Self::Mosquitto(Mosquitto::start(place, is_generous));
         }
         // A machine without mosquitto has the embedded broker; CI installs it and says so here.
         assert!(std::env::var_os("CI").is_none(), "CI must have mosquitto");
@@ -66,6 +66,17 @@ impl Broker {
         }
     }
 
+    /// The end of what it wrote.
+    pub(crate) fn said(&self) -> String {
+        match self {
+            Self::Mosquitto(Mosquitto {
+                process: Some(process),
+                ..
+            }) => process.said(),
+            _ => String::new(),
+        }
+    }
+
     /// One that can be ended and started again with its sessions.
     pub(crate) fn mosquitto(&mut self) -> Option<&mut Mosquitto> {
         match self {
@@ -92,7 +103,7 @@ impl Mosquitto {
         self.process = Some(process);
     }
 
-    fn start(place: &Path) -> Self {
+    fn start(place: &Path, is_generous: bool) -> Self {
         fs::create_dir_all(place).unwrap();
         certify(place);
         let mut broker = Self {
@@ -101,17 +112,18 @@ impl Mosquitto {
             tls_port: free_port(),
             process: None,
         };
-        fs::write(place.join("mosquitto.conf"), broker.configuration()).unwrap();
+        fs::write(place.join("mosquitto.conf"), broker.configuration(is_generous)).unwrap();
         broker.start_again();
         broker
     }
 
-    fn configuration(&self) -> String {
+    fn configuration(&self, is_generous: bool) -> String {
         let (place, port, tls_port) = (self.place.display(), self.port, self.tls_port);
+        let unfinished = if is_generous { 0 } else { 20 };
         // Started by root it would else become a user that can read nothing here.
         format!(
             "user root\nallow_anonymous true\npersistence true\npersistence_location {place}/\n\
-             max_queued_messages 0\nset_tcp_nodelay true\n\
+             max_queued_messages 0\nmax_inflight_messages {unfinished}\nset_tcp_nodelay true\n\
              listener {port} 127.0.0.1\nlistener 0 {place}/socket\nlistener {tls_port} 127.0.0.1\n\
              certfile {place}/server.pem\nkeyfile {place}/server.key\n"
         )

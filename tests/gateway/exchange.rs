@@ -1,11 +1,10 @@
 //! Every library in both versions, at two devices: publish, subscribe, QoS 0 to 2, retained, deletion, overlapping filters, a will by kill.
 
-use crate::broker::Broker;
 use crate::client::{self, At, Client, Kind, Message, Plan};
 use crate::observer::Observer;
 use crate::packet::Connect;
 use crate::raw::{Heard, Raw};
-use crate::world::{Upstream, World};
+use crate::world::{Upstream, Which, World};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -28,7 +27,7 @@ fn programs_of_every_library_talk_through_two_gateways() {
 
 #[test]
 fn a_broker_of_3_1_1_only_serves_with_envelopes() {
-    let world = World::with(Upstream::Only311, Broker::start);
+    let world = World::with(Upstream::Only311, Which::Found);
     let observer = Observer::at(world.broker.port(), "site/#");
     let scenes = [(Kind::Rust, 4), (Kind::Paho2, 5), (Kind::C, 4)];
     let runs = scenes
@@ -51,7 +50,7 @@ fn a_broker_of_3_1_1_only_serves_with_envelopes() {
 
 #[test]
 fn the_embedded_broker_serves_as_well() {
-    let world = World::with(Upstream::Five, |_| Broker::embedded());
+    let world = World::with(Upstream::Five, Which::Embedded);
     at_once([4, 5].map(|version| {
         let scene = Scene::new(&world, &format!("rust{version}"), Kind::Rust, version, false);
         move || scene.play()

@@ -12,6 +12,7 @@
     clippy::unwrap_used
 )]
 
+#![allow(dead_code)] // TEMPORARY
 mod broker;
 mod client;
 mod domain;

@@ -214,11 +214,26 @@ fn message(line: &str, dup: bool) -> Message {
 
 /// Until it says that everything is acknowledged; a script would do the same.
 fn publish(plan: &Plan, batch: &Batch) {
+    if batch.qos > 0 {
+        repeated(plan, batch, |command| {
+            command.arg(if batch.lines.is_empty() { "-n" } else { "-l" });
+        });
+        return;
+    }
+    // At the end of its input it disconnects, at QoS 0 also before everything is sent: one run for each.
+    for line in batch.lines.lines() {
+        repeated(plan, batch, |command| {
+            command.args(["-m", line]);
+        });
+    }
+}
+
+fn repeated(plan: &Plan, batch: &Batch, content: impl Fn(&mut Command)) {
     loop {
         let mut command = Command::new(PUBLISH);
         connection(&mut command, plan, &format!("{}-pub", plan.id));
         command.args(["-t", &batch.topic, "-q", &batch.qos.to_string()]);
-        command.arg(if batch.lines.is_empty() { "-n" } else { "-l" });
+        content(&mut command);
         if batch.retain {
             command.arg("-r");
         }

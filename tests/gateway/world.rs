@@ -13,7 +13,7 @@ use tempfile::TempDir;
 pub(crate) struct World {
     // In this order they end: agents, wires, broker, and the directory last.
     pub(crate) devices: Vec<Device>,
-    wires: Vec<Wire>,
+    _wires: Vec<Wire>,
     pub(crate) broker: Broker,
     pub(crate) upstream: Upstream,
     _place: TempDir,
@@ -47,6 +47,18 @@ pub(crate) enum Upstream {
     Only311,
 }
 
+/// Which broker.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Which {
+    /// The one of this process.
+    Embedded,
+    /// Mosquitto where there is one. With its defaults it closes on a client that has more than 20 unfinished messages; a
+    /// gateway, told so in CONNACK, holds them back, so only where none can be told it bears more.
+    Found,
+    /// Mosquitto with its defaults, whoever comes.
+    Strict,
+}
+
 /// How a gateway ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
@@ -56,20 +68,20 @@ pub(crate) enum End {
 
 impl World {
     pub(crate) fn new() -> Self {
-        Self::with(Upstream::Five, Broker::start)
+        Self::with(Upstream::Five, Which::Found)
     }
 
-    /// One with the broker that `broker` starts in a directory.
-    pub(crate) fn with(upstream: Upstream, broker: impl FnOnce(&Path) -> Broker) -> Self {
-        Self::of(upstream, broker, is_direct())
-    }
-
-    /// One whose gateways have an upstream of the test's own, a port that nothing listens on yet.
-    fn of(upstream: Upstream, broker: impl FnOnce(&Path) -> Broker, direct: bool) -> Self {
+    pub(crate) fn with(upstream: Upstream, which: Which) -> Self {
+        let direct = is_direct();
         let directory = tempfile::Builder::new().prefix("edgeseal-gw-").tempdir();
         let directory = directory.unwrap();
         let place = directory.path();
-        let broker = broker(&place.join("broker"));
+        let at = place.join("broker");
+        let broker = match which {
+            Which::Embedded => Broker::embedded(),
+            Which::Found => Broker::start(&at, direct || upstream == Upstream::Only311),
+            Which::Strict => Broker::start(&at, false),
+        };
         let mut wires = Vec::new();
         let mut port = broker.port();
         if upstream == Upstream::Only311 {
@@ -92,7 +104,7 @@ impl World {
         };
         Self {
             devices,
-            wires,
+            _wires: wires,
             broker,
             upstream,
             _place: directory,
@@ -116,7 +128,7 @@ impl World {
                 eprintln!("== agent of {}\n{}", device.name, agent.said());
             }
         }
-        eprintln!("== {} wires", self.wires.len());
+        eprintln!("== broker\n{}", self.broker.said());
     }
 }
 
