@@ -112,7 +112,11 @@ impl Mosquitto {
             tls_port: free_port(),
             process: None,
         };
-        fs::write(place.join("mosquitto.conf"), broker.configuration(is_generous)).unwrap();
+        fs::write(
+            place.join("mosquitto.conf"),
+            broker.configuration(is_generous),
+        )
+        .unwrap();
         broker.start_again();
         broker
     }
@@ -163,7 +167,11 @@ impl Drop for Embedded {
 /// A certificate authority, and what it signed for `localhost`.
 fn certify(place: &Path) {
     let key = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes";
-    fs::write(place.join("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n").unwrap();
+    fs::write(
+        place.join("names"),
+        "subjectAltName=DNS:localhost,IP:127.0.0.1\n",
+    )
+    .unwrap();
     for line in [
         format!("req -x509 {key} -keyout ca.key -out ca.pem -subj /CN=authority -days 2"),
         format!("req {key} -keyout server.key -out server.csr -subj /CN=localhost"),

@@ -53,7 +53,9 @@ impl Domain {
     /// Runs a verb of the operator's program, its words parted by spaces.
     pub(crate) fn operator(&self, line: &str) -> Vec<u8> {
         let mut command = Command::new(env!("CARGO_BIN_EXE_edgeseal"));
-        command.args(["--registry", "registry"]).args(line.split(' '));
+        command
+            .args(["--registry", "registry"])
+            .args(line.split(' '));
         finished(quiet(command.current_dir(&self.place)))
     }
 

@@ -19,7 +19,10 @@ fn programs_of_every_library_talk_through_two_gateways() {
     });
     at_once(runs);
     let seen = observer.seen().len();
-    assert!(seen >= programs.len() * 600, "{seen} messages");
+    assert!(
+        seen >= programs.len() * 6 * many(world.is_direct()),
+        "{seen} messages"
+    );
     if !world.is_direct() {
         observer.all_signed();
     }
@@ -40,7 +43,11 @@ fn a_broker_of_3_1_1_only_serves_with_envelopes() {
         });
     at_once(runs);
     let seen = observer.seen();
-    assert!(seen.len() >= 600, "{} messages", seen.len());
+    assert!(
+        seen.len() >= 6 * many(world.is_direct()),
+        "{} messages",
+        seen.len()
+    );
     if !world.is_direct() {
         // The bare empty payload that follows the envelope of a deletion is unsigned by design.
         let unsigned = seen.iter().filter(|at| !at.payload.starts_with(b"ES1 "));
@@ -52,7 +59,13 @@ fn a_broker_of_3_1_1_only_serves_with_envelopes() {
 fn the_embedded_broker_serves_as_well() {
     let world = World::with(Upstream::Five, Which::Embedded);
     at_once([4, 5].map(|version| {
-        let scene = Scene::new(&world, &format!("rust{version}"), Kind::Rust, version, false);
+        let scene = Scene::new(
+            &world,
+            &format!("rust{version}"),
+            Kind::Rust,
+            version,
+            false,
+        );
         move || scene.play()
     }));
 }
@@ -117,24 +130,25 @@ impl Scene {
 
     /// A hundred messages each way at each QoS.
     fn hundreds(&self, alpha: &mut Client, beta: &mut Client) {
+        let many = many(self.is_direct);
         for qos in 0..=2_u8 {
             let prefix = format!("q{qos}");
-            alpha.publish(&self.topic("alpha", &prefix), qos, MANY, &prefix);
-            beta.publish(&self.topic("beta", &prefix), qos, MANY, &prefix);
+            alpha.publish(&self.topic("alpha", &prefix), qos, many, &prefix);
+            beta.publish(&self.topic("beta", &prefix), qos, many, &prefix);
         }
         for (publisher, subscriber, device) in [(&*alpha, &*beta, "alpha"), (beta, alpha, "beta")] {
             for qos in 0..=2_u8 {
                 publisher.acked(&format!("q{qos}"));
                 let topic = self.topic(device, &format!("q{qos}"));
                 let of_topic = |at: &&Message| at.topic == topic;
-                let what = format!("{MANY} messages on {topic}");
+                let what = format!("{many} messages on {topic}");
                 subscriber.wait(&what, |events| {
-                    client::messages_of(events).filter(of_topic).count() >= MANY
+                    client::messages_of(events).filter(of_topic).count() >= many
                 });
                 let got = subscriber.messages();
                 let got: Vec<_> = got.iter().filter(of_topic).collect();
                 let payloads: Vec<_> = got.iter().map(|at| at.payload.clone()).collect();
-                let sent: Vec<_> = (0..MANY).map(|number| format!("q{qos}-{number}")).collect();
+                let sent: Vec<_> = (0..many).map(|number| format!("q{qos}-{number}")).collect();
                 assert_eq!(payloads, sent, "{}: {topic}", self.name);
                 for message in got {
                     assert_eq!(message.qos, u64::from(qos), "{}: {message:?}", self.name);
@@ -158,7 +172,9 @@ impl Scene {
         later.quit();
         alpha.delete(&topic, 1);
         alpha.acked("deleted");
-        beta.message("the deletion", |at| at.topic == topic && at.payload.is_empty());
+        beta.message("the deletion", |at| {
+            at.topic == topic && at.payload.is_empty()
+        });
         let last = self.plan(1, "last").filter(&self.topic("alpha", "#"), 1);
         let last = last.start();
         alpha.publish(&self.topic("alpha", "mark"), 1, 1, "mark");
@@ -237,5 +253,9 @@ impl Scene {
     }
 }
 
-const MANY: usize = 100;
+/// Without a gateway that holds them back, mosquitto's limit of 20 unfinished messages must not be passed.
+fn many(is_direct: bool) -> usize {
+    if is_direct { 10 } else { 100 }
+}
+
 const FEW: usize = 10;

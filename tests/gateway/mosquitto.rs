@@ -215,20 +215,26 @@ fn message(line: &str, dup: bool) -> Message {
 /// Until it says that everything is acknowledged; a script would do the same.
 fn publish(plan: &Plan, batch: &Batch) {
     if batch.qos > 0 {
-        repeated(plan, batch, |command| {
+        repeated(plan, &plan.id, batch, |command| {
             command.arg(if batch.lines.is_empty() { "-n" } else { "-l" });
         });
         return;
     }
     // At the end of its input it disconnects, at QoS 0 also before everything is sent: one run for each.
-    for line in batch.lines.lines() {
-        repeated(plan, batch, |command| {
+    let from = &plan.id;
+    for (number, line) in batch.lines.lines().enumerate() {
+        // It has ended before the broker has read all of it: under the same identifier the next one would cut it off.
+        let plan = Plan {
+            id: format!("{}{}", plan.id, number % 10),
+            ..plan.clone()
+        };
+        repeated(&plan, from, batch, |command| {
             command.args(["-m", line]);
         });
     }
 }
 
-fn repeated(plan: &Plan, batch: &Batch, content: impl Fn(&mut Command)) {
+fn repeated(plan: &Plan, from: &str, batch: &Batch, content: impl Fn(&mut Command)) {
     loop {
         let mut command = Command::new(PUBLISH);
         connection(&mut command, plan, &format!("{}-pub", plan.id));
@@ -238,12 +244,16 @@ fn repeated(plan: &Plan, batch: &Batch, content: impl Fn(&mut Command)) {
             command.arg("-r");
         }
         if plan.version == 5 {
-            command.args(["-D", "publish", "user-property", "from", &plan.id]);
+            command.args(["-D", "publish", "user-property", "from", from]);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         // It may end without reading.
-        let _ = child.stdin.take().unwrap().write_all(batch.lines.as_bytes());
+        let _ = child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(batch.lines.as_bytes());
         if child.wait().unwrap().success() {
             return;
         }

@@ -71,13 +71,7 @@ fn connect(port: u16, filter: &str) -> Raw {
     raw
 }
 
-fn listen(
-    mut raw: Raw,
-    port: u16,
-    filter: &str,
-    ends: &AtomicBool,
-    seen: &Mutex<Vec<Publish>>,
-) {
+fn listen(mut raw: Raw, port: u16, filter: &str, ends: &AtomicBool, seen: &Mutex<Vec<Publish>>) {
     while !ends.load(Ordering::SeqCst) {
         match raw.next(Duration::from_millis(100)) {
             Heard::Packet(at) => seen.lock().unwrap().extend(at.publish(5)),
@@ -109,7 +103,11 @@ fn judge(publish: &Publish) -> Result<(), String> {
         return Err(format!("no token: {token}"));
     };
     let (header, claims) = (json(header)?, json(claims)?);
-    let kinds = ["edgeseal-msg+jwt", "edgeseal-retained+jwt", "edgeseal-will+jwt"];
+    let kinds = [
+        "edgeseal-msg+jwt",
+        "edgeseal-retained+jwt",
+        "edgeseal-will+jwt",
+    ];
     if !kinds.iter().any(|kind| header["typ"] == *kind) || header["alg"] != "EdDSA" {
         return Err(format!("header {header}"));
     }

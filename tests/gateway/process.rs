@@ -17,7 +17,9 @@ impl Running {
     pub(crate) fn start(command: &mut Command, log: &Path) -> Self {
         let file = OpenOptions::new().create(true).append(true).open(log);
         let file = file.unwrap();
-        command.stdin(Stdio::null()).stdout(file.try_clone().unwrap());
+        command
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().unwrap());
         Self::adopt(command.stderr(file).spawn().unwrap(), log)
     }
 
@@ -39,7 +41,11 @@ impl Running {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(started.elapsed() < PATIENCE, "does not end: {}", self.said());
+            assert!(
+                started.elapsed() < PATIENCE,
+                "does not end: {}",
+                self.said()
+            );
             std::thread::sleep(POLL);
         }
     }

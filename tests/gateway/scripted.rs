@@ -124,7 +124,9 @@ fn command(kind: Kind) -> Command {
         _ => return command,
     };
     command.env("PYTHONPATH", place.join(paho));
-    command.args(["-W", "ignore"]).arg(clients.join("python.py"));
+    command
+        .args(["-W", "ignore"])
+        .arg(clients.join("python.py"));
     command
 }
 

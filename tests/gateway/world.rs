@@ -53,10 +53,8 @@ pub(crate) enum Which {
     /// The one of this process.
     Embedded,
     /// Mosquitto where there is one. With its defaults it closes on a client that has more than 20 unfinished messages; a
-    /// gateway, told so in CONNACK, holds them back, so only where none can be told it bears more.
+    /// gateway, told so in CONNACK, holds them back. Only where a gateway cannot be told it bears more.
     Found,
-    /// Mosquitto with its defaults, whoever comes.
-    Strict,
 }
 
 /// How a gateway ends.
@@ -79,8 +77,7 @@ impl World {
         let at = place.join("broker");
         let broker = match which {
             Which::Embedded => Broker::embedded(),
-            Which::Found => Broker::start(&at, direct || upstream == Upstream::Only311),
-            Which::Strict => Broker::start(&at, false),
+            Which::Found => Broker::start(&at, upstream == Upstream::Only311),
         };
         let mut wires = Vec::new();
         let mut port = broker.port();
