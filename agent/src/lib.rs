@@ -13,6 +13,7 @@ pub mod config;
 pub mod daemon;
 pub mod engine;
 pub mod exit;
+pub mod gateway;
 pub mod identity;
 pub mod log;
 pub mod notify;

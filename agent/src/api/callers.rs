@@ -34,7 +34,7 @@ impl Callers {
             .callers
             .iter()
             .filter_map(|caller: &Caller| caller.gid)
-            .map(|gid| (gid, members(gid, names)))
+            .map(|gid| (gid, names.members(gid)))
             .collect();
         Self {
             api: api.clone(),
@@ -111,30 +111,6 @@ impl Access {
             privileged: false,
         }
     }
-}
-
-fn members(gid: u32, names: &NameDatabase) -> BTreeSet<u32> {
-    let number = |text: &str| text.parse::<u32>().ok();
-    let listed: BTreeSet<&str> = names
-        .group
-        .lines()
-        .map(|line| line.split(':').collect::<Vec<_>>())
-        .filter_map(|fields| match fields.as_slice() {
-            [_, _, id, users] if number(id) == Some(gid) => Some(*users),
-            _ => None,
-        })
-        .flat_map(|users| users.split(','))
-        .collect();
-    names
-        .passwd
-        .lines()
-        .filter_map(|line| {
-            let mut fields = line.split(':');
-            let name = fields.next()?;
-            let uid = number(fields.nth(1)?)?;
-            listed.contains(name).then_some(uid)
-        })
-        .collect()
 }
 
 /// Callers that may do nothing are told so at this rate.

@@ -70,7 +70,7 @@ async fn answer(
         Endpoint::Login => handlers::login(shared, &asker, &octets),
         Endpoint::Peers => registry::peers(shared, query).await,
         Endpoint::Jwks => Ok(registry::jwks(shared)),
-        Endpoint::Status => json(&shared.agent.status()),
+        Endpoint::Status => json(&shared.status()),
         Endpoint::Health => Ok(health::answer(shared, &asker)),
         Endpoint::Metrics => Ok(metrics::answer(shared)),
         Endpoint::Trust => Err(unserved()),

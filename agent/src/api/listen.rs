@@ -1,7 +1,7 @@
 //! The socket: made with its mode and group before anybody can connect, taken over from an agent
 //! that died, never from one that lives.
 
-use crate::config::{Api, Config};
+use crate::config::{Config, SocketGroup};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
@@ -20,10 +20,10 @@ pub struct Socket {
 #[derive(Debug, thiserror::Error)]
 pub enum ListenError {
     /// Another process answers on this path.
-    #[error("{} is in use: another agent listens there\n  hint: stop it, or set socket of [api]", .0.display())]
+    #[error("{} is in use: another agent listens there\n  hint: stop it, or set another path", .0.display())]
     InUse(PathBuf),
     /// The path is there, and it is no socket.
-    #[error("{} is not a socket: it is left alone\n  hint: remove it, or set socket of [api]", .0.display())]
+    #[error("{} is not a socket: it is left alone\n  hint: remove it, or set another path", .0.display())]
     NotASocket(PathBuf),
     /// The system refused.
     #[error("cannot {action} {}: {error}\n  hint: {}", path.display(), hint(error))]
@@ -54,7 +54,19 @@ impl Socket {
     /// # Errors
     /// [`ListenError`]; what was at the path before is still there.
     pub fn listen(config: &Config) -> Result<Self, ListenError> {
-        let path = config.api_socket();
+        let api = &config.api;
+        Self::at(config.api_socket(), api.socket_mode, api.socket_group.as_ref())
+    }
+
+    /// Listens at this path. To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// As for [`Socket::listen`].
+    pub fn at(
+        path: PathBuf,
+        mode: u32,
+        group: Option<&SocketGroup>,
+    ) -> Result<Self, ListenError> {
         expect_free(&path)?;
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(system("create", directory))?;
@@ -66,7 +78,7 @@ impl Socket {
             fs::remove_file(&unfinished).map_err(system("remove", &unfinished))?;
         }
         let listener = UnixListener::bind(&unfinished).map_err(system("listen on", &path))?;
-        let made = dress(&unfinished, &config.api)
+        let made = dress(&unfinished, mode, group)
             .and_then(|()| listener.set_nonblocking(true))
             .and_then(|()| fs::rename(&unfinished, &path))
             .and_then(|()| tokio::net::UnixListener::from_std(listener));
@@ -87,7 +99,8 @@ impl Socket {
         &self.path
     }
 
-    pub(super) const fn listener(&self) -> &tokio::net::UnixListener {
+    /// What accepts.
+    pub const fn listener(&self) -> &tokio::net::UnixListener {
         &self.listener
     }
 }
@@ -109,9 +122,9 @@ fn expect_free(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-fn dress(path: &Path, api: &Api) -> io::Result<()> {
-    fs::set_permissions(path, fs::Permissions::from_mode(api.socket_mode))?;
-    match api.socket_group.as_ref().and_then(|group| group.gid) {
+fn dress(path: &Path, mode: u32, group: Option<&SocketGroup>) -> io::Result<()> {
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))?;
+    match group.and_then(|group| group.gid) {
         Some(gid) => chown(path, None, Some(gid)),
         None => Ok(()),
     }
@@ -135,12 +148,12 @@ fn system<'a>(
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::InvalidInput => {
-            "a socket's path has at most 103 octets here: set socket of [api] to a shorter one"
+            "a socket's path has at most 103 octets here: set a shorter one"
         }
         io::ErrorKind::PermissionDenied => {
-            "runtime_directory of [agent] must belong to the account that runs the agent, and socket_group be one of its groups"
+            "its directory must belong to the account that runs the agent, and socket_group be one of its groups"
         }
-        _ => "check socket and runtime_directory in the configuration",
+        _ => "check its path and runtime_directory in the configuration",
     }
 }
 

@@ -28,17 +28,19 @@ pub use server::serve;
 pub use throttle::{Throttle, Throttled};
 
 use crate::config::{Api, NameDatabase, Rate};
-use crate::daemon::Agent;
+use crate::daemon::{Agent, AgentStatus};
+use crate::gateway::link::Gateway;
 use crate::log::{RefusalLog, Repeat};
 use metrics::Metrics;
 use server::Connections;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tracing::info;
 
 /// What all connections share.
 pub struct Shared {
     agent: Arc<Agent>,
+    gateway: OnceLock<Arc<Gateway>>,
     settings: RwLock<Arc<Settings>>,
     metrics: Metrics,
     connections: Connections,
@@ -78,6 +80,7 @@ impl Shared {
     pub fn new(agent: Arc<Agent>, settings: Settings) -> Self {
         Self {
             agent,
+            gateway: OnceLock::new(),
             settings: RwLock::new(Arc::new(settings)),
             metrics: Metrics::default(),
             connections: Connections::default(),
@@ -90,6 +93,20 @@ impl Shared {
     /// The agent behind it.
     pub fn agent(&self) -> &Arc<Agent> {
         &self.agent
+    }
+
+    /// Lets the API tell of the gateway. Only the first one counts.
+    pub fn set_gateway(&self, gateway: Arc<Gateway>) {
+        self.gateway.set(gateway).ok();
+    }
+
+    /// `GET /v1/status`: the agent's word, and the gateway's where there is one.
+    fn status(&self) -> AgentStatus {
+        let gateway = self.gateway.get();
+        AgentStatus {
+            gateway: gateway.map(|gateway| gateway.status()).unwrap_or_default(),
+            ..self.agent.status()
+        }
     }
 
     /// Other settings, from the next request on; open connections keep their limits.

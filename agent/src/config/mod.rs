@@ -14,6 +14,7 @@ mod document;
 mod environment;
 mod error;
 mod files;
+mod gateway;
 mod names;
 mod schema;
 mod suggest;
@@ -27,6 +28,10 @@ use std::path::PathBuf;
 pub use callers::{Audiences, Caller, Peer, Permissions, Rate, Verb};
 pub use error::{ConfigError, MAX_PROBLEMS, Place, Problem, ProblemCode};
 pub use files::{Location, SourceFile, Sources, read_sources};
+pub use gateway::{
+    ClientCertificate, ClientIdTemplate, Credentials, GatewayConfig, ListenAddress, ListenerConfig,
+    LocalIdentity, LocalUser, TlsConfig, UpstreamConfig, UpstreamUrl, UpstreamVersion,
+};
 pub use names::{NameDatabase, Names, Resolved, resolve};
 
 use document::Draft;
@@ -146,6 +151,8 @@ pub struct Config {
     pub replay: Replay,
     /// `[log]`
     pub log: Log,
+    /// `[gateway]` and `[[rule]]`
+    pub gateway: GatewayConfig,
 }
 
 /// `[agent]`: where the agent keeps things.

@@ -54,6 +54,32 @@ impl NameDatabase {
             group: text("/etc/group"),
         }
     }
+
+    /// The users that the group lists as its members. Those whose primary group it is are not among
+    /// them: the kernel says that of a process.
+    #[must_use]
+    pub fn members(&self, gid: u32) -> BTreeSet<u32> {
+        let number = |text: &str| text.parse::<u32>().ok();
+        let listed: BTreeSet<&str> = self
+            .group
+            .lines()
+            .map(|line| line.split(':').collect::<Vec<_>>())
+            .filter_map(|fields| match fields.as_slice() {
+                [_, _, id, users] if number(id) == Some(gid) => Some(*users),
+                _ => None,
+            })
+            .flat_map(|users| users.split(','))
+            .collect();
+        self.passwd
+            .lines()
+            .filter_map(|line| {
+                let mut fields = line.split(':');
+                let name = fields.next()?;
+                let uid = number(fields.nth(1)?)?;
+                listed.contains(name).then_some(uid)
+            })
+            .collect()
+    }
 }
 
 /// Looks names up in the text of `/etc/passwd` and `/etc/group`. Lines that are not entries are

@@ -10,6 +10,7 @@ use crate::engine::{
     Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own, Settings,
     Step,
 };
+use crate::gateway::link::GatewayStatus;
 use crate::notify;
 use crate::wire::{
     Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, UpdateBody,
@@ -21,11 +22,13 @@ use edgeseal_trust::key::KeyId;
 use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::store::{PeerPage, Store, StoreError};
 use edgeseal_trust::time::UnixTime;
+use edgeseal_trust::token::{Failure, Received, Verdict, Verified};
 use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
+use tokio::sync::watch;
 use tracing::{info, warn};
 
 /// What signs, judges and knows, shared by all tasks. What may block is done on a blocking thread.
@@ -34,6 +37,7 @@ pub struct Agent {
     store: Arc<Store>,
     clock: SystemClock,
     device: RwLock<Option<DeviceId>>,
+    trust_changes: watch::Sender<()>,
 }
 
 /// What one judgement works with.
@@ -66,6 +70,7 @@ impl Agent {
             store: Arc::new(store),
             clock,
             device: RwLock::default(),
+            trust_changes: watch::Sender::new(()),
         }
     }
 
@@ -101,6 +106,31 @@ impl Agent {
             }
         });
         (&outcome.await).into()
+    }
+
+    /// Judges a message by any rule. What it changed in the replay memory is stored when this
+    /// returns; `before_stored` runs before that, once the message is verified.
+    ///
+    /// # Errors
+    /// [`Failure`] when this device is in no state to judge: ask again later.
+    pub(super) fn judge(
+        &self,
+        token: &[u8],
+        received: &Received<'_>,
+        loaded: Option<&LoadedKey>,
+        before_stored: &mut dyn FnMut(&Verified),
+    ) -> Step<Result<Verdict, Failure>> {
+        self.with_all(|working, now| {
+            let step = working.engine.judge(token, received, now, loaded);
+            let Step::Done(outcome) = step else {
+                return step;
+            };
+            if let Ok(Verdict::Verified(verified)) = &outcome {
+                before_stored(verified);
+            }
+            let stored = working.keeper.store(&mut working.engine);
+            Step::Done(stored.and(outcome))
+        })
     }
 
     /// Judges a message and tells of every check; nothing is remembered.
@@ -173,7 +203,7 @@ impl Agent {
         Ok(update::body(&applied, self.device()))
     }
 
-    /// What this agent says of itself.
+    /// What this agent says of itself. Of the gateway it says nothing.
     pub fn status(&self) -> AgentStatus {
         let (engine, floor) = self.with(|engine, now| (engine.status(now), now.floor));
         AgentStatus {
@@ -183,6 +213,7 @@ impl Agent {
             noted_time: self.store.noted_time(),
             enrolled: engine.device.is_some(),
             engine,
+            gateway: GatewayStatus::default(),
         }
     }
 
@@ -238,6 +269,31 @@ impl Agent {
     /// Time since the start, by a clock that never runs back.
     pub fn since_start(&self) -> Duration {
         self.clock.read().since_start
+    }
+
+    /// Changes whenever other trust data is in force.
+    pub fn trust_changes(&self) -> watch::Receiver<()> {
+        self.trust_changes.subscribe()
+    }
+
+    /// The time by which certificates are judged: a synchronized clock is believed, any other not
+    /// before the floor.
+    pub fn certificate_time(&self) -> UnixTime {
+        let reading = self.reading();
+        if reading.synchronized {
+            return reading.time;
+        }
+        let floor = self.working().engine.floor();
+        let known = [floor.manifest, floor.noted].into_iter().flatten();
+        known.fold(reading.time.max(floor.release), UnixTime::max)
+    }
+
+    /// Loads a key where blocking does no harm.
+    pub async fn load(&self, ticket: KeyTicket) -> LoadedKey {
+        let found = self
+            .off_the_executor(move |store| store.key(ticket.kid()))
+            .await;
+        ticket.loaded(found.map_err(|error| error.to_string()))
     }
 
     /// Other settings, from the next request on.
@@ -323,10 +379,11 @@ impl Agent {
         *self.device.write().unwrap_or_else(PoisonError::into_inner) =
             own.map(|own| own.device.id.clone());
         self.working().engine.set_in_force(in_force);
+        self.trust_changes.send_replace(());
     }
 
     /// Lets the engine work at this moment.
-    fn with<T>(&self, work: impl FnOnce(&mut Engine, &Now) -> T) -> T {
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Engine, &Now) -> T) -> T {
         self.with_all(|working, now| work(&mut working.engine, now))
     }
 
@@ -357,13 +414,6 @@ impl Agent {
                 Step::NeedsKey(ticket) => loaded = Some(self.load(ticket).await),
             }
         }
-    }
-
-    async fn load(&self, ticket: KeyTicket) -> LoadedKey {
-        let found = self
-            .off_the_executor(move |store| store.key(ticket.kid()))
-            .await;
-        ticket.loaded(found.map_err(|error| error.to_string()))
     }
 
     /// The store may wait for the disk, and everybody else does not.

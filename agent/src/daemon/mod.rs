@@ -1,10 +1,11 @@
 //! The daemon: `edgeseal-agent run`.
 //!
 //! Its start, in this order: configuration, log, lock of the state directory, store, identity, boot
-//! epoch (durable before anything is signed), replay memory, engine, socket, READY=1. One thread
+//! epoch (durable before anything is signed), replay memory, engine, socket, gateway, READY=1. One thread
 //! serves everybody; what may wait for the disk is done on blocking threads.
 
 mod agent;
+mod notary;
 mod reload;
 mod remember;
 mod start;
@@ -13,11 +14,13 @@ mod tasks;
 mod update;
 
 pub use agent::Agent;
+pub use notary::AgentNotary;
 pub use start::{StartError, engine_settings};
 pub use status::AgentStatus;
 pub use update::{apply as apply_bundle, body as update_body};
 
 use crate::config::{self, Location};
+use crate::gateway::link::PassedSockets;
 use crate::log;
 use tracing::info;
 
@@ -30,6 +33,8 @@ pub fn run(location: Location) -> Result<(), StartError> {
     let loaded = config::load(&location)?;
     let log = log::start(loaded.config.log)?;
     info!(version = env!("CARGO_PKG_VERSION"), "edgeseal-agent starts");
+    // Before there are threads: it reads and changes the environment.
+    let passed = PassedSockets::take();
     let parts = start::prepare(&loaded.config)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
@@ -38,7 +43,7 @@ pub fn run(location: Location) -> Result<(), StartError> {
         .thread_keep_alive(BLOCKING_KEEP_ALIVE)
         .build()
         .map_err(StartError::Runtime)?;
-    runtime.block_on(tasks::work(location, loaded, log, parts))?;
+    runtime.block_on(tasks::work(location, loaded, log, parts, passed))?;
     runtime.shutdown_timeout(SHUTDOWN_PATIENCE);
     Ok(())
 }

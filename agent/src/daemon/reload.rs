@@ -3,6 +3,7 @@
 use super::start::engine_settings;
 use crate::api::{Settings, Shared};
 use crate::config::{self, Config, Location, NameDatabase};
+use crate::gateway::link::Gateway;
 use crate::log::LogHandle;
 use crate::notify;
 use rustix::process::geteuid;
@@ -15,6 +16,7 @@ pub(super) struct Reloader {
     config: Config,
     log: LogHandle,
     shared: Arc<Shared>,
+    gateway: Arc<Gateway>,
 }
 
 impl Reloader {
@@ -23,12 +25,14 @@ impl Reloader {
         config: Config,
         log: LogHandle,
         shared: Arc<Shared>,
+        gateway: Arc<Gateway>,
     ) -> Self {
         Self {
             location,
             config,
             log,
             shared,
+            gateway,
         }
     }
 
@@ -36,26 +40,29 @@ impl Reloader {
     pub(super) fn reload(&mut self) {
         notify::reloading();
         let agent = self.shared.agent();
-        match config::load(&self.location) {
-            Ok(loaded) => {
-                self.warn_of_restart(&loaded.config);
-                self.log.set_level(loaded.config.log.level);
-                agent.set_settings(engine_settings(&loaded.config));
-                let names = NameDatabase::of_system();
-                let settings = Settings::new(&loaded.config.api, geteuid().as_raw(), &names);
-                self.shared.set_settings(settings);
-                self.config = loaded.config;
-                info!("the configuration was reloaded");
-                notify::ready(&agent.summary());
-            }
+        let loaded = match config::load(&self.location) {
+            Ok(loaded) => loaded,
             Err(refusal) => {
                 for problem in &refusal.problems {
                     error!("{problem}");
                 }
-                error!("the new configuration is not used: the old one stays in force");
-                notify::ready("reload refused: the old configuration stays in force");
+                return keep_the_old();
             }
+        };
+        // What can still fail comes first.
+        if let Err(refusal) = self.gateway.reload(&loaded.config.gateway) {
+            error!(code = refusal.code(), "{refusal}");
+            return keep_the_old();
         }
+        self.warn_of_restart(&loaded.config);
+        self.log.set_level(loaded.config.log.level);
+        agent.set_settings(engine_settings(&loaded.config));
+        let names = NameDatabase::of_system();
+        let settings = Settings::new(&loaded.config.api, geteuid().as_raw(), &names);
+        self.shared.set_settings(settings);
+        self.config = loaded.config;
+        info!("the configuration was reloaded");
+        notify::ready(&agent.summary());
     }
 
     pub(super) fn log_suppressed(&self) {
@@ -84,4 +91,9 @@ impl Reloader {
             }
         }
     }
+}
+
+fn keep_the_old() {
+    error!("the new configuration is not used: the old one stays in force");
+    notify::ready("reload refused: the old configuration stays in force");
 }

@@ -1,8 +1,9 @@
-//! The replay memory and its file: restored at the start, stored with every verdict, saved at the
+//! The replay memory, the flows and their files: restored at the start, stored with every verdict, saved at the
 //! end.
 
 use crate::config::{Config, Replay};
 use crate::engine::Engine;
+use crate::gateway::flows::{FlowFile, Flows};
 use crate::replay_file::{Opened, Origin, ReplayFile, Stored};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::limits;
@@ -41,6 +42,26 @@ pub(super) fn open(config: &Config, epoch: Option<u64>, start: UnixTime) -> (Rep
                 "replays are remembered in this process only: {error}"
             );
             nothing()
+        }
+    }
+}
+
+/// What was in flight between brokers and programs when the process before this one ended.
+pub(super) fn open_flows(config: &Config) -> Flows {
+    let runtime = &config.agent.runtime_directory;
+    match FlowFile::open(runtime) {
+        Ok(opened) => {
+            if let Some(unusable) = &opened.unusable {
+                warn!(code = unusable.why.code(), "{unusable}");
+            }
+            opened.flows
+        }
+        Err(error) => {
+            error!(
+                code = error.code(),
+                "what is in flight is remembered in this process only: {error}"
+            );
+            Flows::default()
         }
     }
 }

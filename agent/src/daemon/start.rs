@@ -7,6 +7,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Config, ConfigError, Unsynchronized};
 use crate::engine::{Engine, Settings, SignBlock, Signing};
 use crate::exit::Exit;
+use crate::gateway::link::GatewayError;
 use crate::identity;
 use crate::log::LogError;
 use crate::state_dir::{StateDir, StateDirError, VolatileState};
@@ -23,6 +24,9 @@ pub enum StartError {
     /// The configuration is wrong.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The gateway cannot work as configured.
+    #[error(transparent)]
+    Gateway(#[from] GatewayError),
     /// Nobody can be listened to.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -47,6 +51,7 @@ impl StartError {
     pub fn code(&self) -> &'static str {
         match self {
             Self::Config(_) => "config",
+            Self::Gateway(error) => error.code(),
             Self::Listen(error) => error.code(),
             Self::Log(_) => "log",
             Self::Runtime(_) => "runtime",
@@ -61,7 +66,7 @@ impl StartError {
             Self::Config(_) => Exit::Configuration,
             Self::State(error) => error.exit(),
             Self::Store(_) | Self::Runtime(_) => Exit::TemporaryFailure,
-            Self::Listen(_) | Self::Log(_) => Exit::Unavailable,
+            Self::Gateway(_) | Self::Listen(_) | Self::Log(_) => Exit::Unavailable,
         }
     }
 }

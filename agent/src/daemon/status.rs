@@ -1,6 +1,7 @@
 //! `GET /v1/status`: the engine's word and the daemon's own.
 
 use crate::engine::Status;
+use crate::gateway::link::GatewayStatus;
 use edgeseal_trust::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
@@ -20,4 +21,7 @@ pub struct AgentStatus {
     /// Identity, trust data, clock, counts.
     #[serde(flatten)]
     pub engine: Status,
+    /// The gateway.
+    #[serde(default)]
+    pub gateway: GatewayStatus,
 }

@@ -2,9 +2,11 @@
 
 use super::Agent;
 use super::reload::Reloader;
+use super::remember::open_flows;
 use super::start::{Parts, StartError};
 use crate::api::{Settings, Shared, Socket, serve};
 use crate::config::{Loaded, Location, NameDatabase};
+use crate::gateway::link::{Gateway, PassedSockets};
 use crate::log::LogHandle;
 use crate::notify::{self, Liveness, Pulse, Watchdog};
 use rustix::process::geteuid;
@@ -22,6 +24,7 @@ pub(super) async fn work(
     loaded: Loaded,
     log: LogHandle,
     parts: Parts,
+    passed: PassedSockets,
 ) -> Result<(), StartError> {
     // Before anybody can think of sending one: by default a signal ends the process on the spot.
     let mut signals = Signals::catch().map_err(StartError::Runtime)?;
@@ -40,6 +43,11 @@ pub(super) async fn work(
     };
     let api_pulse = pulse(&mut liveness, "api");
     let store_pulse = pulse(&mut liveness, "store");
+    let gateway_pulse = pulse(&mut liveness, "gateway");
+    let flows = open_flows(&loaded.config);
+    let gateway = Gateway::start(&loaded.config.gateway, &agent, flows, passed, gateway_pulse)?;
+    let gateway = Arc::new(gateway);
+    shared.set_gateway(Arc::clone(&gateway));
     let served = tokio::spawn(serve(socket, Arc::clone(&shared), stopping, api_pulse));
     if let Some((pulse, period)) = store_pulse {
         tokio::spawn(watch_store(Arc::clone(&agent), pulse, period));
@@ -49,13 +57,14 @@ pub(super) async fn work(
     }
     tokio::spawn(keep_time(Arc::clone(&agent)));
     tokio::spawn(keep_tidy(Arc::clone(&agent)));
-    let mut reloader = Reloader::new(location, loaded.config, log, shared);
+    let mut reloader = Reloader::new(location, loaded.config, log, shared, Arc::clone(&gateway));
     notify::ready(&agent.summary());
     info!("{}", agent.summary());
     until_stopped(&mut signals, &mut reloader).await;
     notify::stopping();
     stop.send_replace(true);
-    served.await.ok();
+    let (served, ()) = tokio::join!(served, gateway.stop());
+    served.ok();
     agent.save();
     info!("edgeseal-agent has stopped");
     drop(state);

@@ -5,6 +5,7 @@
 //! harm and asks again with it.
 
 mod counts;
+mod draft;
 mod explain;
 mod keys;
 mod outcome;
@@ -17,12 +18,14 @@ mod tests;
 mod verify;
 
 pub use counts::Counts;
+pub use draft::{Lifetime, Minted, SignDraft};
 pub use keys::{KeyLookup, KeySource, KeyTable, KeyTicket, LoadedKey, Step, complete};
 pub use outcome::{NotSigned, SignBlock, SignFailure, SignRefusal};
 pub use signer::Signing;
 pub use status::{SigningStatus, Status, StatusCounts, TrustStatus};
 
 use edgeseal_trust::clock::{ClockReading, ClockState, Floor, Now};
+use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::limits;
 use edgeseal_trust::registry::{Device, KeyState, PeerKey, TrustView};
 use edgeseal_trust::replay::{ConsumerId, ReplayMemory};
@@ -154,6 +157,13 @@ impl Engine {
     #[must_use]
     pub fn view(&self) -> Option<&TrustView> {
         self.in_force.as_ref().map(|in_force| &*in_force.view)
+    }
+
+    /// This device's name in the registry, where its key is there.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceId> {
+        let own = self.in_force.as_ref()?.own.as_ref()?;
+        Some(&own.device.id)
     }
 
     /// What was counted since the start.

@@ -97,10 +97,30 @@ impl NotSigned {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::Failed(SignFailure::Blocked(why)) => why.code(),
-            Self::Failed(SignFailure::Trust(failure)) => failure.code(),
-            Self::Refused(SignRefusal::Mint(refusal)) => refusal.code(),
-            Self::Refused(SignRefusal::ResendUnknown(_)) => "resend-unknown",
+            Self::Failed(failure) => failure.code(),
+            Self::Refused(refusal) => refusal.code(),
+        }
+    }
+}
+
+impl SignFailure {
+    /// The stable short code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Blocked(why) => why.code(),
+            Self::Trust(failure) => failure.code(),
+        }
+    }
+}
+
+impl SignRefusal {
+    /// The stable short code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Mint(refusal) => refusal.code(),
+            Self::ResendUnknown(_) => "resend-unknown",
         }
     }
 }

@@ -1,8 +1,10 @@
 //! Signing: the agent says who and when, the caller what and where.
 
 use super::resend::MessageHash;
-use super::{Engine, NotSigned, Settings, SignFailure, SignRefusal, counts};
-use crate::wire::{LoginRequest, PropertiesBody, SignRequest, Signed};
+use super::{
+    Engine, Lifetime, Minted, NotSigned, Settings, SignDraft, SignFailure, SignRefusal, counts,
+};
+use crate::wire::{LoginRequest, SignRequest, Signed};
 use edgeseal_trust::clock::{ClockState, Now};
 use edgeseal_trust::id::Audience;
 use edgeseal_trust::key::KeyId;
@@ -15,7 +17,17 @@ impl Engine {
     /// # Errors
     /// [`NotSigned`]; no id has been used then.
     pub fn sign(&mut self, request: &SignRequest, now: &Now) -> Result<Signed, NotSigned> {
-        let outcome = self.try_sign(request, now);
+        let mut pairs = Vec::new();
+        let minted = self.sign_draft(&request.draft(&mut pairs), now)?;
+        Ok(minted.into())
+    }
+
+    /// Signs what is borrowed.
+    ///
+    /// # Errors
+    /// [`NotSigned`] as for [`Engine::sign`].
+    pub fn sign_draft(&mut self, draft: &SignDraft<'_>, now: &Now) -> Result<Minted, NotSigned> {
+        let outcome = self.try_sign(draft, now);
         self.count_signing(outcome)
     }
 
@@ -50,49 +62,46 @@ impl Engine {
         self.signer.epoch()
     }
 
-    fn try_sign(&mut self, request: &SignRequest, now: &Now) -> Result<Signed, NotSigned> {
+    fn try_sign(&mut self, request: &SignDraft<'_>, now: &Now) -> Result<Minted, NotSigned> {
         let ready = self
             .signer
             .ready(&self.settings, self.in_force.as_ref(), now)?;
         let stream = request.qos.map_or(Stream::Reliable, |qos| qos.stream());
         let issued = self.signer.issued.of(stream);
-        let payload = PayloadHash::of(request.payload_b64.as_slice());
-        let message = MessageHash::of(request.kind, &request.topic, payload);
+        let payload = PayloadHash::of(request.payload);
+        let message = MessageHash::of(request.kind, request.topic, payload);
         let id = match request.resend {
             None => ready.next_id(stream, issued)?,
             Some(id) if ready.was_given(id, stream, issued, message) => id,
             Some(id) => return Err(SignRefusal::ResendUnknown(id).into()),
         };
         let everybody = Audience::Domain(ready.view.domain.clone());
-        let mut pairs = Vec::new();
-        let none = PropertiesBody::default();
         let mut draft = Draft {
             kind: request.kind,
             topic: request.topic.as_bytes(),
             payload,
-            properties: request
-                .properties
-                .as_ref()
-                .unwrap_or(&none)
-                .borrow(&mut pairs),
-            audience: request.audience.as_ref().unwrap_or(&everybody),
+            properties: request.properties,
+            audience: request.audience.unwrap_or(&everybody),
             issued_at: now.time,
-            lifetime_seconds: request
-                .lifetime_seconds
-                .unwrap_or_else(|| self.settings.default_lifetime_seconds(request.kind)),
+            lifetime_seconds: self.settings.lifetime_seconds(request),
             id,
             trust_sequence: ready.view.sequence,
             clock_unsynchronized: now.clock != ClockState::Synchronized,
             captured_at: request.captured_at,
             vouched: request.vouched,
         };
-        let token = ready.mint(&mut draft, request.lifetime_seconds.is_none())?;
-        let kid = ready.minter.key().public().id();
-        let signed = Signed::new(token, id, kid, now.time, draft.lifetime_seconds);
+        let clip = !matches!(request.lifetime, Lifetime::Exactly(_));
+        let minted = Minted {
+            token: ready.mint(&mut draft, clip)?,
+            id,
+            kid: ready.minter.key().public().id(),
+            issued_at: now.time,
+            expires_at: now.time.plus(draft.lifetime_seconds),
+        };
         if request.resend.is_none() {
             self.signer.issued.of_mut(stream).give(message);
         }
-        Ok(signed)
+        Ok(minted)
     }
 
     fn try_login(&mut self, request: &LoginRequest, now: &Now) -> Result<Signed, NotSigned> {
@@ -118,7 +127,7 @@ impl Engine {
         Ok(Signed::new(token, id, kid, now.time, lifetime_seconds))
     }
 
-    fn count_signing(&mut self, outcome: Result<Signed, NotSigned>) -> Result<Signed, NotSigned> {
+    fn count_signing<T>(&mut self, outcome: Result<T, NotSigned>) -> Result<T, NotSigned> {
         match &outcome {
             Ok(_) => self.counts.signed = self.counts.signed.saturating_add(1),
             Err(why @ NotSigned::Failed(_)) => counts::add(&mut self.counts.failed, why.code()),
@@ -129,6 +138,14 @@ impl Engine {
 }
 
 impl Settings {
+    fn lifetime_seconds(&self, draft: &SignDraft<'_>) -> u64 {
+        match draft.lifetime {
+            Lifetime::AtMost(seconds) => seconds.min(draft.kind.lifetime_ceiling_seconds()),
+            Lifetime::Default => self.default_lifetime_seconds(draft.kind),
+            Lifetime::Exactly(seconds) => seconds,
+        }
+    }
+
     fn default_lifetime_seconds(&self, kind: Kind) -> u64 {
         match kind {
             Kind::Message => self.message_lifetime_seconds,

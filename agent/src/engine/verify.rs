@@ -89,6 +89,21 @@ impl Engine {
             .map(|outcome| explanation(recorder, token, &outcome))
     }
 
+    /// What the registry has under a key's name, without judging anything.
+    ///
+    /// # Errors
+    /// [`Failure`] where there is no trust data, or the store does not answer.
+    pub fn peer(
+        &self,
+        kid: KeyId,
+        loaded: Option<&LoadedKey>,
+    ) -> Step<Result<Option<Arc<PeerKey>>, Failure>> {
+        match &self.in_force {
+            Some(in_force) => in_force.key(kid, loaded),
+            None => Step::Done(Err(Failure::NoManifest)),
+        }
+    }
+
     /// Whether this is one more named consumer of a user that has its share of them: a quarter, so
     /// that nobody who makes up names takes the memory from the others.
     fn crowds_others(&self, consumer: &ConsumerId) -> bool {

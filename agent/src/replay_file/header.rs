@@ -15,7 +15,7 @@ pub(super) struct Header {
 }
 
 /// A boot of the kernel, by the text of its `boot_id` (random(4)).
-pub(super) type BootId = [u8; 36];
+pub(crate) type BootId = [u8; 36];
 
 /// Whether a file was written as a whole.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

@@ -15,7 +15,8 @@ pub use load::{Origin, Unusable};
 use edgeseal_trust::limits::WINDOW_OCTETS;
 use edgeseal_trust::replay::{Bounds, Record, ReplayMemory};
 use edgeseal_trust::time::UnixTime;
-use header::{BootId, Header, State};
+pub(crate) use header::BootId;
+use header::{Header, State};
 use rustix::fs::{Mode, OFlags};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
@@ -202,14 +203,14 @@ impl ReplayFile {
 }
 
 /// The kernel's name of this boot.
-fn boot_id() -> io::Result<BootId> {
+pub(crate) fn boot_id() -> io::Result<BootId> {
     let text = fs::read(BOOT_ID)?;
     let id = text.first_chunk().copied();
     id.ok_or_else(|| io::Error::from(io::ErrorKind::UnexpectedEof))
 }
 
 /// Writes a new file (0600) beside `path` and moves it there.
-fn replace(
+pub(crate) fn replace(
     path: &Path,
     action: &'static str,
     write: impl FnOnce(&File) -> io::Result<()>,
@@ -239,7 +240,7 @@ fn write_at(file: &File, slot: u32, record: &Record) -> io::Result<()> {
     file.write_all_at(record, offset)
 }
 
-fn remove(path: &Path) -> Result<(), ReplayFileError> {
+pub(crate) fn remove(path: &Path) -> Result<(), ReplayFileError> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             Err(failed(path, "remove it", error))
@@ -255,7 +256,7 @@ fn sync_directory(path: &Path) -> Result<(), ReplayFileError> {
         .map_err(|error| failed(directory, "flush the directory", error))
 }
 
-fn failed(path: &Path, action: &'static str, error: io::Error) -> ReplayFileError {
+pub(crate) fn failed(path: &Path, action: &'static str, error: io::Error) -> ReplayFileError {
     ReplayFileError {
         path: path.to_owned(),
         action,
@@ -277,4 +278,4 @@ fn hint(error: &io::Error) -> &'static str {
 pub const RUNTIME_FILE: &str = "replay";
 /// Name of the file in the state directory.
 pub const SAVED_FILE: &str = "replay.saved";
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+pub(crate) const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

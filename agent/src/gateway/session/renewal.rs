@@ -1,0 +1,236 @@
+//! What time brings: deadlines, pings, planned renewal and stop.
+
+use super::ending::Ending;
+use super::timers::PingStep;
+use super::{Phase, Session, Surroundings};
+use crate::gateway::packet::{Packet, Properties, PropertiesBuf, Property, Reasoned, Version};
+use std::time::Duration;
+
+impl Session {
+    /// Whatever is due.
+    pub(super) fn look_at_the_clock(
+        &mut self,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), Ending> {
+        let now = around.now;
+        self.keep_deadlines(now)?;
+        if matches!(self.phase, Phase::Runs | Phase::Settles | Phase::Stops) {
+            self.keep_alive_upstream(now)?;
+        }
+        match self.phase {
+            Phase::Runs if self.upstream.renew_at.is_some_and(|at| now >= at) => {
+                self.upstream.renew_at = None;
+                self.enter(Phase::Settles, now);
+                return self.renew_if_settled(around);
+            }
+            Phase::Settles if now >= self.phase_since.saturating_add(SETTLING) => {
+                // Not now: the broker may cut, and then the program connects again.
+                self.enter(Phase::Runs, now);
+                return self.take_held(around);
+            }
+            Phase::Settles => return self.renew_if_settled(around),
+            Phase::Stops if self.is_settled() => return Err(Ending::STOPPED),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Everything that [`Session::look_at_the_clock`] could find due.
+    pub(super) fn deadlines(&self) -> [Option<Duration>; 4] {
+        let phase = self
+            .phase_limit()
+            .map(|(limit, _)| self.phase_since.saturating_add(limit));
+        let works = matches!(self.phase, Phase::Runs | Phase::Settles | Phase::Stops);
+        let pings = self.upstream.pings.as_ref();
+        [
+            phase,
+            self.program
+                .as_ref()
+                .filter(|_| self.phase == Phase::Runs)
+                .and_then(|program| program.silence.ends()),
+            pings.filter(|_| works).and_then(|pings| pings.due()),
+            [self.upstream.wedge.ends(), self.upstream.renew_at]
+                .into_iter()
+                .flatten()
+                .filter(|_| self.phase == Phase::Runs)
+                .min(),
+        ]
+    }
+
+    /// The agent stops: nothing new is taken, what is outstanding gets a moment.
+    pub(super) fn stop(&mut self, now: Duration) -> Result<(), Ending> {
+        match self.phase {
+            Phase::Runs | Phase::Settles => {
+                self.enter(Phase::Stops, now);
+                Ok(())
+            }
+            Phase::Stops => Ok(()),
+            _ => Err(Ending::STOPPED),
+        }
+    }
+
+    /// How long the present phase may last, and what its end means.
+    fn phase_limit(&self) -> Option<(Duration, Ending)> {
+        let connecting = Duration::from_secs(u64::from(self.plan.upstream.connect_timeout_seconds));
+        match self.phase {
+            Phase::AwaitsConnect | Phase::ChecksPassword => Some((FIRST_PACKET, CONNECT_LATE)),
+            Phase::Connects | Phase::AwaitsConnAck => {
+                Some((connecting, Ending::UPSTREAM_UNAVAILABLE))
+            }
+            Phase::Renews => Some((connecting, Ending::UPSTREAM_CLOSED)),
+            Phase::Stops => Some((STOPPING, Ending::STOPPED)),
+            // Its end is no end of the session.
+            Phase::Settles => Some((SETTLING, Ending::STOPPED)),
+            Phase::Runs | Phase::Closed => None,
+        }
+    }
+
+    fn keep_deadlines(&self, now: Duration) -> Result<(), Ending> {
+        if let (Some((limit, ending)), false) = (self.phase_limit(), self.phase == Phase::Settles)
+            && now >= self.phase_since.saturating_add(limit)
+        {
+            return Err(ending);
+        }
+        if self.phase != Phase::Runs {
+            return Ok(());
+        }
+        let silence = self
+            .program
+            .as_ref()
+            .and_then(|program| program.silence.ends());
+        if silence.is_some_and(|ends| now >= ends) {
+            return Err(KEEP_ALIVE);
+        }
+        if self.upstream.wedge.ends().is_some_and(|ends| now >= ends) {
+            return Err(WEDGED);
+        }
+        Ok(())
+    }
+
+    fn keep_alive_upstream(&mut self, now: Duration) -> Result<(), Ending> {
+        let Some(pings) = &mut self.upstream.pings else {
+            return Ok(());
+        };
+        match pings.step(now) {
+            PingStep::Wait => {}
+            PingStep::Send => self.upstream_output.extend_from_slice(PINGREQ),
+            PingStep::Dead => return Err(UPSTREAM_SILENT),
+        }
+        Ok(())
+    }
+
+    /// Nothing of the program is on its way.
+    fn is_settled(&self) -> bool {
+        self.outbound.outstanding() == 0
+            && self.outbound.parked() == 0
+            && self.subscriptions.is_settled()
+    }
+
+    fn renew_if_settled(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
+        if !self.is_settled() {
+            return Ok(());
+        }
+        if self.upstream.version == Version::V311 {
+            return Err(RENEWAL_BY_PROGRAM);
+        }
+        let mut properties = PropertiesBuf::new();
+        if self
+            .program
+            .as_ref()
+            .is_some_and(|program| program.session_ends)
+        {
+            properties
+                .push(Property::SessionExpiryInterval(EXPIRY_SECONDS))
+                .ok();
+        }
+        let goodbye = Packet::Disconnect(Reasoned {
+            code: 0,
+            properties: properties.as_properties(),
+        });
+        goodbye.write(Version::V5, &mut self.upstream_output).ok();
+        self.upstream_anew(Phase::Renews, around);
+        Ok(())
+    }
+
+    /// The program said good-bye: so do we.
+    pub(super) fn program_leaves(&mut self, farewell: &Reasoned<'_>) -> Ending {
+        let session_ends = self
+            .program
+            .as_ref()
+            .is_some_and(|program| program.session_ends);
+        let mut properties = PropertiesBuf::new();
+        for property in farewell.properties.iter() {
+            match property {
+                Property::SessionExpiryInterval(_) if session_ends => {}
+                Property::UserProperty(name, _) if crate::gateway::message::is_ours(name) => {}
+                other => {
+                    properties.push(other).ok();
+                }
+            }
+        }
+        if session_ends && self.plan.upstream.renewal {
+            properties.push(Property::SessionExpiryInterval(0)).ok();
+        }
+        let goodbye = Packet::Disconnect(Reasoned {
+            code: farewell.code,
+            properties: match self.upstream.version {
+                Version::V5 => properties.as_properties(),
+                Version::V311 => Properties::EMPTY,
+            },
+        });
+        goodbye
+            .write(self.upstream.version, &mut self.upstream_output)
+            .ok();
+        Ending::LOCAL_CLOSED
+    }
+
+    /// Works on what waited for the end of a renewal.
+    pub(super) fn take_held(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
+        match self.outbound.take_held() {
+            Some(frame) => self.local_packet(&frame, around),
+            None => Ok(()),
+        }
+    }
+
+    /// The broker's connection has ended, by us where that was planned.
+    pub(super) fn upstream_closed(&mut self) -> Result<(), Ending> {
+        if self.upstream.is_open {
+            Err(Ending::UPSTREAM_CLOSED)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// 3.12: no more than its header.
+pub(super) const PINGREQ: &[u8] = &[0xC0, 0];
+/// The session outlives the moment between two connections.
+const EXPIRY_SECONDS: u32 = 60;
+const FIRST_PACKET: Duration = Duration::from_secs(10);
+const SETTLING: Duration = Duration::from_secs(10);
+const STOPPING: Duration = Duration::from_secs(2);
+const RENEWAL_BY_PROGRAM: Ending = Ending::new(
+    "renewal",
+    "its login or will ends, and MQTT 3.1.1 knows no renewal: it connects again",
+    Some(0x89),
+    None,
+);
+const CONNECT_LATE: Ending = Ending::new("connect-late", "no CONNECT within 10 s", None, None);
+const KEEP_ALIVE: Ending = Ending::new(
+    "keep-alive",
+    "the program was silent for one and a half of its keep-alives",
+    Some(0x8D),
+    None,
+);
+const UPSTREAM_SILENT: Ending = Ending::new(
+    "upstream-silent",
+    "the broker does not answer pings",
+    Some(0x89),
+    None,
+);
+const WEDGED: Ending = Ending::new(
+    "upstream-wedged",
+    "the broker has acknowledged nothing for 3 minutes although something is outstanding",
+    Some(0x89),
+    None,
+);

@@ -1,0 +1,1 @@
+//! Sessions between a scripted program and a scripted broker.
