@@ -1,0 +1,257 @@
+//! Two devices with a gateway each, and the broker between them.
+
+use crate::broker::Broker;
+use crate::domain::{self, Domain};
+use crate::process::{Running, free_port, until};
+use crate::wire::Wire;
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+/// The publisher's device and the subscriber's: their programs reach the broker through their own gateway.
+pub(crate) struct World {
+    // In this order they end: agents, wires, broker, and the directory last.
+    pub(crate) devices: Vec<Device>,
+    _wires: Vec<Wire>,
+    pub(crate) broker: Broker,
+    pub(crate) upstream: Upstream,
+    _place: TempDir,
+}
+
+/// One device.
+pub(crate) struct Device {
+    pub(crate) name: &'static str,
+    /// Where its programs connect.
+    pub(crate) port: u16,
+    /// The same as a Unix socket.
+    pub(crate) socket: Option<PathBuf>,
+    path: Path_,
+    place: PathBuf,
+}
+
+/// What stands between a program and the broker.
+enum Path_ {
+    /// The gateway of an agent.
+    Gateway(Option<Running>),
+    /// Nothing but a wire: the run that says what the broker alone does.
+    Direct(Wire),
+}
+
+/// How gateways reach the broker.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Upstream {
+    /// MQTT 5; the first device by TLS where the broker has it.
+    Five,
+    /// A broker that refuses MQTT 5.
+    Only311,
+}
+
+/// Which broker.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(crate) enum Which {
+    /// The one of this process.
+    Embedded,
+    /// Mosquitto where there is one. With its defaults it closes on a client that has more than 20 unfinished messages; a
+    /// gateway, told so in CONNACK, holds them back. Only where a gateway cannot be told it bears more.
+    Found,
+}
+
+/// How a gateway ends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum End {
+    Clean,
+    Kill,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self::with(Upstream::Five, Which::Found)
+    }
+
+    pub(crate) fn with(upstream: Upstream, which: Which) -> Self {
+        let direct = is_direct();
+        let directory = tempfile::Builder::new().prefix("edgeseal-gw-").tempdir();
+        let directory = directory.unwrap();
+        let place = directory.path();
+        let at = place.join("broker");
+        let broker = match which {
+            Which::Embedded => Broker::embedded(),
+            Which::Found => Broker::start(&at, upstream == Upstream::Only311),
+        };
+        let mut wires = Vec::new();
+        let mut port = broker.port();
+        if upstream == Upstream::Only311 {
+            wires.push(Wire::only_311(free_port(), port));
+            port = wires[0].port();
+        }
+        let plain = format!("url = \"mqtt://127.0.0.1:{port}\"\n");
+        let secure = match (upstream, broker.tls()) {
+            (Upstream::Five, Some((port, authority))) => {
+                format!("url = \"mqtts://localhost:{port}\"\nca_file = {authority:?}\n")
+            }
+            _ => plain.clone(),
+        };
+        let devices = if direct {
+            let socket = broker.socket();
+            let device = |name| Device::direct(name, place, port, socket.clone());
+            vec![device("alpha"), device("beta")]
+        } else {
+            Device::enrolled(place, &[("alpha", secure), ("beta", plain)])
+        };
+        Self {
+            devices,
+            _wires: wires,
+            broker,
+            upstream,
+            _place: directory,
+        }
+    }
+
+    pub(crate) fn device(&mut self, name: &str) -> &mut Device {
+        let found = self.devices.iter_mut().find(|device| device.name == name);
+        found.unwrap()
+    }
+
+    /// Are messages signed and judged here, or is this the run that shows what the broker alone does?
+    pub(crate) fn is_direct(&self) -> bool {
+        matches!(self.devices[0].path, Path_::Direct(_))
+    }
+
+    /// Shows what the agents wrote, when a test has failed.
+    fn tell(&self) {
+        for device in &self.devices {
+            if let Path_::Gateway(Some(agent)) = &device.path {
+                eprintln!("== agent of {}\n{}", device.name, agent.said());
+            }
+        }
+        eprintln!("== broker\n{}", self.broker.said());
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.tell();
+        }
+    }
+}
+
+impl Device {
+    /// Enrolled devices with running agents; each pair is a name and the lines of its upstream.
+    pub(crate) fn enrolled(place: &Path, plans: &[(&'static str, String)]) -> Vec<Self> {
+        let domain = Domain::found(&place.join("domain"));
+        let mut devices = Vec::new();
+        for (name, upstream) in plans {
+            let place = place.join(name);
+            fs::create_dir_all(&place).unwrap();
+            let (port, socket) = (free_port(), place.join("mqtt.sock"));
+            let text = configuration(&place, port, &socket, upstream);
+            fs::write(place.join("config.toml"), text).unwrap();
+            devices.push(Self {
+                name,
+                port,
+                socket: Some(socket),
+                path: Path_::Gateway(None),
+                place,
+            });
+        }
+        let configs: Vec<_> = devices.iter().map(|at| (at.name, at.config())).collect();
+        let configs: Vec<_> = configs.iter().map(|(a, b)| (*a, b.as_path())).collect();
+        domain.enroll(&configs);
+        for device in &mut devices {
+            device.start();
+        }
+        devices
+    }
+
+    fn direct(name: &'static str, place: &Path, broker: u16, socket: Option<PathBuf>) -> Self {
+        let wire = Wire::new(free_port(), broker);
+        Self {
+            name,
+            port: wire.port(),
+            socket,
+            path: Path_::Direct(wire),
+            place: place.to_owned(),
+        }
+    }
+
+    pub(crate) fn stop(&mut self, end: End) {
+        match (&mut self.path, end) {
+            (Path_::Direct(wire), _) => wire.cut(),
+            (Path_::Gateway(agent), End::Clean) => {
+                assert!(agent.take().unwrap().terminate().success());
+            }
+            (Path_::Gateway(agent), End::Kill) => agent.take().unwrap().kill(),
+        }
+    }
+
+    /// Starts its gateway, and returns when it listens.
+    pub(crate) fn start(&mut self) {
+        let config = self.config();
+        match &mut self.path {
+            Path_::Direct(wire) => wire.join(),
+            Path_::Gateway(agent) => {
+                let mut command = domain::agent(&config);
+                let mut process = Running::start(command.arg("run"), &self.place.join("log"));
+                until("the gateway listens", || {
+                    assert!(!process.has_ended(), "{}", process.said());
+                    TcpStream::connect(("127.0.0.1", self.port)).is_ok()
+                });
+                *agent = Some(process);
+            }
+        }
+    }
+
+    fn config(&self) -> PathBuf {
+        self.place.join("config.toml")
+    }
+}
+
+fn configuration(place: &Path, port: u16, socket: &Path, upstream: &str) -> String {
+    let (state, run) = (place.join("state"), place.join("run"));
+    format!(
+        r##"[agent]
+state_directory = {state:?}
+runtime_directory = {run:?}
+dangerous_volatile_state = true
+
+[clock]
+unsynchronized = "allow"
+
+[[gateway.upstream]]
+{upstream}will_delay_seconds = 1
+
+[[gateway.listener]]
+name = "apps"
+address = "127.0.0.1:{port}"
+publish = ["site/{{device}}/#", "plain/#"]
+subscribe = ["#"]
+
+[[gateway.listener]]
+name = "socket"
+address = "unix:{socket}"
+publish = ["site/{{device}}/#"]
+subscribe = ["site/#"]
+
+[[rule]]
+topic = "site/+/+/state"
+kind = "retained"
+accept = ["message", "retained"]
+
+[[rule]]
+topic = "plain/#"
+mode = "pass"
+
+[[rule]]
+topic = "site/#"
+lifetime_seconds = 600
+"##,
+        socket = socket.display()
+    )
+}
+
+/// `EDGESEAL_TESTS_ROUTE=direct` takes the gateways away: what the broker alone does.
+fn is_direct() -> bool {
+    std::env::var_os("EDGESEAL_TESTS_ROUTE").is_some_and(|route| route == "direct")
+}
