@@ -1,9 +1,7 @@
 //! The configuration of a listener, made ready: files read, groups looked up.
 
 use super::upstream::Upstream;
-use crate::config::{
-    Credentials, GatewayConfig, ListenerConfig, LocalIdentity, NameDatabase, Origin,
-};
+use crate::config::{Credentials, GatewayConfig, ListenerConfig, LocalIdentity, NameDatabase};
 use crate::gateway::session::{ListenerPlan, LocalPeer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
@@ -84,14 +82,8 @@ impl Plan {
 
     /// Whether whoever connected under the other plan may stay: nobody keeps what was taken away.
     pub(super) fn says_the_same_as(&self, other: &Self) -> bool {
-        let of = |plan: &Self| {
-            let mut listener = plan.listener.listener.clone();
-            let mut upstream = plan.listener.upstream.clone();
-            listener.origin = Origin::Default;
-            upstream.origin = Origin::Default;
-            (listener, upstream)
-        };
-        of(self) == of(other)
+        self.listener.listener == other.listener.listener
+            && self.listener.upstream == other.listener.upstream
             && self.members == other.members
             && self.listener.upstream_password == other.listener.upstream_password
             && self.listener.max_message_octets == other.listener.max_message_octets

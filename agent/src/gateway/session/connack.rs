@@ -8,7 +8,7 @@ use super::translate;
 use super::upstream::Limits;
 use super::{Action, Note, Phase, Session, Surroundings};
 use crate::config::UpstreamVersion;
-use crate::gateway::message;
+use crate::gateway::message::{self, Copies};
 use crate::gateway::metrics::add;
 use crate::gateway::packet::{self, ConnAck, Frame, Packet, PropertiesBuf, Property, Version};
 use std::borrow::Cow;
@@ -152,6 +152,7 @@ impl Session {
     pub(super) fn upstream_anew(&mut self, phase: Phase, around: &mut Surroundings<'_>) {
         self.upstream.is_open = false;
         self.upstream.pings = None;
+        self.inbound.copies = Copies::default();
         self.upstream_framer = packet::Framer::new(self.plan.upstream_packet_octets());
         self.actions.push_back(Action::CloseUpstream);
         self.actions.push_back(Action::ConnectUpstream);

@@ -7,7 +7,7 @@ use super::outbound::{NO_RULE, acknowledgement, pass};
 use super::{Action, Note, OUTPUT_OCTETS, Phase, Session, Surroundings, translate};
 use crate::config::Credentials;
 use crate::engine::{LoadedKey, Step};
-use crate::gateway::message::{self, Arrival, FirstVerdict, ReceiveContext};
+use crate::gateway::message::{self, Arrival, Copies, FirstVerdict, ReceiveContext};
 use crate::gateway::metrics::{add, add_code};
 use crate::gateway::packet::{
     self, Ack, Frame, Oversized, Packet, PacketType, PropertiesBuf, Property, Publish, Reasoned,
@@ -28,6 +28,8 @@ pub(super) struct Inbound {
     received: BTreeSet<u16>,
     /// QoS 2, refused towards a broker of 3.1.1: its PUBREL is ours to answer.
     refused: BTreeSet<u16>,
+    /// What this connection to the broker brought under which subscription identifiers.
+    pub(super) copies: Copies,
     /// Waits for a key to be loaded.
     waiting: Option<Frame>,
 }
@@ -160,6 +162,7 @@ impl Session {
             program_max_octets: program.max_packet_octets,
             sender_in_topic: self.plan.listener.sender_in_topic,
             consumer: &consumer,
+            copies: &mut self.inbound.copies,
             first: first.as_ref(),
             loaded,
             record: &mut record,

@@ -138,6 +138,9 @@ impl Session {
             Property::SubscriptionIdentifier(id) => Some(id),
             _ => None,
         });
+        if let Some(id) = subscription_id {
+            self.inbound.copies.subscribed(id);
+        }
         let mut properties = PropertiesBuf::new();
         for property in subscribe.properties.iter() {
             if !matches!(property, Property::UserProperty(name, _) if message::is_ours(name)) {
