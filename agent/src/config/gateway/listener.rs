@@ -369,7 +369,7 @@ pub(super) const LISTENER: EntryKind = EntryKind {
     max: 16,
     too_many: "name local users on one of them",
 };
-const USER: EntryKind = EntryKind {
+pub(super) const USER: EntryKind = EntryKind {
     title: "[[gateway.listener.user]]",
     word: "user",
     keys: &[

@@ -213,6 +213,38 @@ fn everything_is_shown_with_its_place_and_no_secret() {
     assert!(!all.contains("pbkdf2") && !format!("{:?}", loaded.config).contains("AAECAw"));
 }
 
+/// In their part of the page, each as the first thing of a row.
+#[test]
+fn every_key_is_documented() {
+    let page = include_str!("../../../../../docs/gateway.md");
+    for kind in [
+        &listener::LISTENER,
+        &listener::USER,
+        &upstream::UPSTREAM,
+        &rule::RULE,
+    ] {
+        let heading = match kind.title {
+            "[[rule]]" => "## Rules".to_owned(),
+            title => format!("### `{title}`"),
+        };
+        let part = page.split(&format!("\n{heading}\n")).nth(1).unwrap();
+        let rows: Vec<&str> = part
+            .split("\n#")
+            .take(1)
+            .flat_map(str::lines)
+            .filter_map(|line| line.strip_prefix("| `")?.split(" | ").next())
+            .collect();
+        for key in kind
+            .keys
+            .iter()
+            .filter(|key| **key != "user" || kind.word == "user")
+        {
+            let named = |row: &&str| row.split(['`', ',', ' ']).any(|word| word == *key);
+            assert!(rows.iter().any(named), "{key} of {}", kind.title);
+        }
+    }
+}
+
 #[test]
 fn entries_of_all_files_add_up_in_their_order() {
     let rule = |topic: &str| format!("[[rule]]\ntopic = \"{topic}\"\n");
