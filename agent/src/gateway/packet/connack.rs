@@ -40,7 +40,6 @@ impl<'a> ConnAck<'a> {
         }
         let carrier = Carrier::Packet(PacketType::ConnAck);
         let properties = Properties::read(&mut cursor, carrier)?;
-        properties.expect_method(&DATA_WITHOUT_METHOD)?;
         cursor.end()?;
         Ok(Self {
             session_present,
@@ -82,9 +81,4 @@ const SESSION_PRESENT: Clause = Clause::protocol_error(
     "MQTT-3.2.2-4",
     "MQTT-3.2.2-6",
     "session present in a CONNACK that refuses",
-);
-const DATA_WITHOUT_METHOD: Clause = Clause::protocol_error(
-    "",
-    "section 3.2.2.3.18",
-    "Authentication Data without an Authentication Method",
 );

@@ -3,7 +3,7 @@
 use super::cursor::Cursor;
 use super::malformed::{Clause, Malformed};
 use super::properties::Properties;
-use super::property::Carrier;
+use super::property::{Carrier, Property};
 use super::writer::{self, TooLarge, Writer};
 use super::{Frame, PacketType, Version, topic};
 use crate::wire::Qos;
@@ -118,7 +118,7 @@ impl<'a> Connect<'a> {
         let keep_alive_seconds = cursor.u16()?;
         let carrier = Carrier::Packet(PacketType::Connect);
         let properties = Properties::read(&mut cursor, carrier)?;
-        properties.expect_method(&DATA_WITHOUT_METHOD)?;
+        expect_method(properties)?;
         let client_id = cursor.text()?;
         if version == Version::V311 && client_id.is_empty() && !flags.clean_start {
             return Err(NO_CLIENT_ID.broken(version));
@@ -222,6 +222,18 @@ impl Flags {
             | bit(self.username, USERNAME)
             | bit(self.password, PASSWORD)
     }
+}
+
+/// Authentication Data says nothing without its method.
+fn expect_method(properties: Properties<'_>) -> Result<(), Malformed> {
+    let data = properties.find(|property| match property {
+        Property::AuthenticationData(data) => Some(data),
+        _ => None,
+    });
+    if data.is_some() && properties.authentication_method().is_none() {
+        return Err(DATA_WITHOUT_METHOD.broken(Version::V5));
+    }
+    Ok(())
 }
 
 const NAME: &str = "MQTT";
