@@ -31,6 +31,13 @@ for file in sorted(vectors.glob("token/*.json")):
             continue
         name = f"{file.stem}-{number}"
         keep("token", name, b"\0" + token.encode()) # its first octet picks the message
+        if isinstance(message.get("topic"), str) and len(token) < 4096:
+            # versions and mode, no other token, then PUBLISH at QoS 1: topic, identifier, user property, payload
+            text = lambda octets: len(octets).to_bytes(2, "big") + octets
+            token_property = b"\x26" + text(b"edgeseal") + text(token.encode())
+            length = bytes([len(token_property) & 0x7F | 0x80, len(token_property) >> 7])
+            packet = b"\x32" + text(message["topic"].encode()) + b"\0\x09" + length + token_property
+            keep("gateway_message", name, b"\0\xff" + packet + base64.b64decode(message.get("payload_b64", "")))
         parts = token.split(".")
         if len(parts) == 3 and token.isascii():
             keep("header", name, decoded(parts[0]))

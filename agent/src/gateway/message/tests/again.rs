@@ -5,6 +5,8 @@ use crate::gateway::packet::Property;
 use crate::gateway::rules::{Mode, Rule};
 use std::num::NonZeroU32;
 
+type Change = fn(&mut Seen);
+
 fn delivered(two: &mut Side, sent: &Seen) -> FirstVerdict {
     two.receives(sent).first.unwrap()
 }
@@ -39,7 +41,7 @@ fn a_first_verdict_is_of_the_whole_message() {
     let (mut one, mut two) = both(Vec::new);
     let sent = one.sent(&message("site/a", b"21", &[user("a", "1")]));
     let first = delivered(&mut two, &sent);
-    let changes: [(fn(&mut Seen), &str); 4] = [
+    let changes: [(Change, &str); 4] = [
         (|m| m.payload = b"22".to_vec(), "payload"),
         (|m| m.topic = "site/b".to_owned(), "topic"),
         (|m| *m = m.clone().and(user("b", "2")), "property-altered"),

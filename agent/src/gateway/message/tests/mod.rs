@@ -5,6 +5,7 @@
 mod again;
 mod cost;
 mod hostile;
+mod kills;
 mod marking;
 mod receiving;
 mod relaying;
@@ -37,7 +38,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 pub(super) const NOW: u64 = 1_800_000_000;
-const BOUNDS: Bounds = Bounds {
+pub(super) const BOUNDS: Bounds = Bounds {
     consumers: 8,
     windows: 64,
     statements: 64,
@@ -277,6 +278,12 @@ impl Seen {
 impl Side {
     /// The device with the key of this seed: 1 is `one`, 2 is `two`. Its program may do everything.
     pub(super) fn new(seed: u8, rules: Vec<Rule>) -> Self {
+        let memory = ReplayMemory::new(BOUNDS, Past::Known, at(NOW - 1000));
+        Self::remembering(seed, rules, memory)
+    }
+
+    /// The same with what it remembers.
+    pub(super) fn remembering(seed: u8, rules: Vec<Rule>, memory: ReplayMemory) -> Self {
         let settings = Settings {
             grace_seconds: 1000,
             ..Settings::default()
@@ -285,7 +292,6 @@ impl Side {
             epoch: 5,
             key: Box::new(key(seed)),
         };
-        let memory = ReplayMemory::new(BOUNDS, Past::Known, at(NOW - 1000));
         let mut engine = Engine::new(settings, signing, Some(memory));
         engine.set_in_force(Some(in_force(seed)));
         Self {
