@@ -33,7 +33,8 @@ pub use error::{ConfigError, MAX_PROBLEMS, Place, Problem, ProblemCode};
 pub use files::{Location, SourceFile, Sources, read_sources};
 pub use gateway::{
     ClientCertificate, ClientIdTemplate, Credentials, GatewayConfig, ListenAddress, ListenerConfig,
-    LocalIdentity, LocalUser, TlsConfig, UpstreamConfig, UpstreamUrl, UpstreamVersion,
+    LocalIdentity, LocalUser, TlsConfig, UpstreamConfig, UpstreamUrl, UpstreamVersion, Warning,
+    warnings,
 };
 pub use names::{NameDatabase, Names, Resolved, resolve};
 

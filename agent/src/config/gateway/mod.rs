@@ -11,12 +11,15 @@ mod show;
 #[cfg(test)]
 mod tests;
 mod upstream;
+mod warnings;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use edgeseal_trust::id::{Audience, DeviceId};
+
+pub use warnings::{Warning, warnings};
 
 pub(super) use drafts::{Drafts, read_listeners, read_rules, read_upstreams};
 use drafts::{entry_name, filter, filters};

@@ -11,6 +11,7 @@ mod incoming;
 mod permissions;
 #[cfg(test)]
 mod tests;
+mod words;
 
 pub use audience::{AudienceRefused, AudienceTemplate, InvalidTemplate};
 pub use filter::{InvalidSubscription, Subscription, covers, overlaps};

@@ -413,3 +413,60 @@ fn each_accepted_kind_has_its_rule_ready() {
     assert_eq!(usual.accept.to_string(), "message, will");
     assert!(!usual.first().ignore_user_properties);
 }
+
+#[test]
+fn rules_are_said_in_words() {
+    let mut command = rule(1, "site/+/cmd", Mode::Enforce);
+    command.outgoing.audience = AudienceTemplate::parse("device:{2}", &command.filter).unwrap();
+    command.incoming = IncomingRule::new(&IncomingSettings {
+        command: true,
+        max_age_seconds: Some(10),
+        ..IncomingSettings::default()
+    });
+    let audience = command.outgoing.audience.in_words();
+    let publish = command.publish_sentence("site/+/cmd", &audience, 60);
+    assert!(
+        publish.starts_with(
+            "A message published on site/+/cmd is signed as a message for device:{2} \
+             (numbers are levels of the topic), valid 60 s, with its token as property"
+        ),
+        "{publish}"
+    );
+    assert_eq!(
+        command.receive_sentence("site/+/cmd"),
+        "A message received on site/+/cmd is delivered only when it verifies as a message, \
+         is for this device, one of its groups or its domain, is at most 10 s old, \
+         was issued after this device started, and was not delivered before."
+    );
+
+    let mut state = rule(2, "state", Mode::Observe);
+    state.outgoing.kind = Kind::Retained;
+    state.outgoing.form = Form::Envelope;
+    state.incoming = IncomingRule::new(&IncomingSettings {
+        accept: AcceptedKinds::by_default(Kind::Retained),
+        any_audience: true,
+        bind_user_properties: false,
+        ..IncomingSettings::default()
+    });
+    assert_eq!(
+        state.publish_sentence("state", "the whole domain", 60),
+        "A message published on state is signed as a retained statement for the whole domain, \
+         valid 1 day (if a grant of the device allows it), in an envelope with its token."
+    );
+    assert_eq!(
+        state.receive_sentence("state"),
+        "A message received on state is delivered in any case, marked as what it is only when \
+         it verifies as a retained statement or a will, and is no older than the newest \
+         statement of its sender. Its user properties are not bound, and removed."
+    );
+
+    let pass = rule(3, "raw/#", Mode::Pass);
+    assert!(
+        pass.publish_sentence("raw/#", "", 60)
+            .ends_with("it is not signed.")
+    );
+    assert!(
+        pass.receive_sentence("raw/#")
+            .ends_with("it is not judged.")
+    );
+}

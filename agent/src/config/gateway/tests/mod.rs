@@ -2,6 +2,7 @@
 
 mod listeners;
 mod upstreams;
+mod warnings;
 
 use super::*;
 use crate::config::tests::Case;
