@@ -2,7 +2,7 @@
 
 use crate::clock::SystemClock;
 use crate::config::{
-    ClientIdTemplate, Credentials, GatewayConfig, ListenAddress, ListenerConfig, Origin,
+    ClientIdTemplate, Credentials, GatewayConfig, ListenAddress, ListenerConfig,
     UpstreamConfig, UpstreamUrl, UpstreamVersion,
 };
 use crate::daemon::Agent;
@@ -329,7 +329,6 @@ pub(super) fn listener(name: &str) -> ListenerConfig {
         max_connections: 64,
         close_on_refused: false,
         users: Vec::new(),
-        origin: Origin::Default,
     }
 }
 
@@ -347,7 +346,6 @@ pub(super) fn upstream(port: u16) -> UpstreamConfig {
         will_delay_seconds: 10,
         connect_timeout_seconds: 10,
         renewal: false,
-        origin: Origin::Default,
     }
 }
 
