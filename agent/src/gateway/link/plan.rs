@@ -82,11 +82,12 @@ impl Plan {
 
     /// Whether whoever connected under the other plan may stay: nobody keeps what was taken away.
     pub(super) fn says_the_same_as(&self, other: &Self) -> bool {
-        self.listener.listener == other.listener.listener
-            && self.listener.upstream == other.listener.upstream
+        let (ours, theirs) = (&self.listener, &other.listener);
+        ours.listener == theirs.listener
+            && ours.upstream == theirs.upstream
             && self.members == other.members
-            && self.listener.upstream_password == other.listener.upstream_password
-            && self.listener.max_message_octets == other.listener.max_message_octets
+            && ours.upstream_password == theirs.upstream_password
+            && ours.max_message_octets == theirs.max_message_octets
     }
 }
 
