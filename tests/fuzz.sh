@@ -40,6 +40,20 @@ for folder, target in [("document", "bundle"), ("request", "request"), ("jwk", "
         vector = json.loads(file.read_text())
         octets = vector["text"].encode() if "text" in vector else base64.b64decode(vector["octets_b64"])
         keep(target, f"{folder}-{file.stem}", octets)
+# A packet of each type, of MQTT 5 where the two versions differ: first octet and body.
+packets = [
+    "10 00044d515454 05 f6 003c 05 1100000e10 000163 05 1800000005 000174 000178 000175 000170",
+    "10 00044d515454 04 02 003c 000163", "20 00 00 06 2100142200 0a", "20 01 00",
+    "34 0001 74 0001 0e 2300 05 0b01 26 0001 61 0001 62 78", "30 0001 74 78", "40 0001 10 03 1f0000", "50 0001 87",
+    "62 0001", "70 0001 92", "82 0001 02 0b01 000a 2473686172652f672f23 2a 0001 2b 01", "90 0001 00 01 87",
+    "a2 0001 00 0003 2b2f23", "b0 0001 00 11", "c0", "d0", "e0 04 05 11000000 00", "f0 18 04 1500016d",
+]
+stream = b""
+for number, packet in enumerate(map(bytes.fromhex, packets)):
+    keep("gateway_packet", f"{number:02}", packet)
+    stream += packet[:1] + bytes([len(packet) - 1]) + packet[1:]
+for limit in [20, 255]:
+    keep("gateway_framer", f"limit-{limit}", bytes([limit, 7]) + stream)
 bundle = (vectors / "farm.bundle").read_bytes()
 keep("bundle", "farm", bundle)
 for number, line in enumerate(bundle.splitlines()[1:]):

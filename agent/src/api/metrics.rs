@@ -1,12 +1,14 @@
 //! What is counted, and its form for Prometheus (text exposition format 0.0.4).
 //!
-//! Labels take their values from this program's own words alone (codes, paths, statuses), never from
-//! a caller or a peer, so their number is bounded.
+//! Labels take their values from this program's own words (codes, paths, statuses) and from the
+//! configuration's names alone, never from a caller or a peer, so their number is bounded.
 
 use super::Shared;
 use super::body::Reply;
 use super::dispatch::ok;
 use crate::engine::Counts;
+use crate::gateway::link::GatewayStatus;
+use crate::gateway::metrics::GatewayCounts;
 use edgeseal_trust::clock::ClockState;
 use hyper::Response;
 use std::borrow::Cow;
@@ -68,7 +70,9 @@ pub(super) fn answer(shared: &Shared) -> Response<Reply> {
     let (counts, gauges) = shared.agent.measure();
     let mut requests = shared.metrics.requests();
     requests.connections = shared.connections.count();
-    let page = render(&counts, &requests, &gauges);
+    let gateway = shared.gateway.get();
+    let gateway = gateway.map(|gateway| (gateway.counts(), gateway.status()));
+    let page = render(&counts, &requests, &gauges, gateway.as_ref());
     ok(PROMETHEUS, Reply::whole(page))
 }
 
@@ -99,15 +103,24 @@ fn add(counter: &mut u64) {
 }
 
 /// The text that Prometheus reads.
-fn render(counts: &Counts, requests: &Requests, gauges: &Gauges) -> String {
+fn render(
+    counts: &Counts,
+    requests: &Requests,
+    gauges: &Gauges,
+    gateway: Option<&(GatewayCounts, GatewayStatus)>,
+) -> String {
     let mut page = Page(String::with_capacity(PAGE_CAPACITY));
     page.work(counts);
     page.requests(requests);
     page.gauges(gauges);
+    if let Some((counts, status)) = gateway {
+        page.gateway(counts, status);
+    }
     page.0
 }
 
-struct Page(String);
+/// The text, while it is written.
+pub(super) struct Page(String);
 
 impl Page {
     fn work(&mut self, counts: &Counts) {
@@ -279,25 +292,35 @@ impl Page {
         }
     }
 
-    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+    pub(super) fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
         self.family(name, kind, help);
         self.sample(name, &[], value);
     }
 
-    fn family(&mut self, name: &str, kind: &str, help: &str) {
+    pub(super) fn family(&mut self, name: &str, kind: &str, help: &str) {
         let _ = write!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
     }
 
-    fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.0.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {
             self.0.push(if index == 0 { '{' } else { ',' });
-            let _ = write!(self.0, "{label}=\"{text}\"");
+            let _ = write!(self.0, "{label}=\"{}\"", escaped(text));
         }
         if !labels.is_empty() {
             self.0.push('}');
         }
         let _ = writeln!(self.0, " {value}");
+    }
+}
+
+/// Names of the configuration may have any character in them.
+fn escaped(text: &str) -> Cow<'_, str> {
+    if text.contains(['\\', '"', '\n']) {
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"");
+        Cow::Owned(text.replace('\n', "\\n"))
+    } else {
+        Cow::Borrowed(text)
     }
 }
 
@@ -310,8 +333,36 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4";
 mod tests {
     use super::{Gauges, Metrics, TrustGauges, render};
     use crate::engine::Counts;
+    use crate::gateway::link::{GatewayStatus, UpstreamStatus};
+    use crate::gateway::metrics::{GatewayCounts, add_code};
     use edgeseal_trust::clock::ClockState;
     use std::collections::{BTreeMap, BTreeSet};
+    use std::time::Duration;
+
+    fn gateway() -> (GatewayCounts, GatewayStatus) {
+        let mut counts = GatewayCounts::default();
+        counts.verification.record(Duration::from_micros(80));
+        let listener = counts.listener("apps");
+        listener.connected = 1;
+        add_code(&mut listener.closed, "keep-alive");
+        let rule = listener.rule("rule 1 (\"x\"/\\)");
+        rule.signed = 2;
+        add_code(&mut rule.rejected, "replay");
+        let status = GatewayStatus {
+            upstreams: vec![UpstreamStatus {
+                name: "main".to_owned(),
+                url: "mqtt://broker:1883".to_owned(),
+                state: "up".to_owned(),
+                why: None,
+                down_seconds: None,
+                failures: 0,
+                next_attempt_seconds: None,
+                only_v311: false,
+            }],
+            ..GatewayStatus::default()
+        };
+        (counts, status)
+    }
 
     #[test]
     fn every_sample_has_help_and_type_before_it_and_none_occurs_twice() {
@@ -342,20 +393,23 @@ mod tests {
             enrolled: true,
             uptime_seconds: 1,
         };
-        let page = render(&counts, &metrics.requests(), &gauges);
+        let (gateway, status) = gateway();
+        let page = render(&counts, &metrics.requests(), &gauges, Some(&(gateway, status)));
         let (mut helped, mut typed, mut seen) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for line in page.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
                 ["#", "HELP", name, _, ..] => assert!(helped.insert(*name), "{line}"),
-                ["#", "TYPE", name, "counter" | "gauge"] => assert!(typed.insert(*name), "{line}"),
-                [sample, value] => {
-                    let name = sample.split('{').next().unwrap();
-                    assert!(helped.contains(name) && typed.contains(name), "{line}");
-                    assert!(value.parse::<u64>().is_ok(), "{line}");
-                    assert!(seen.insert(*sample), "{line}");
+                ["#", "TYPE", name, "counter" | "gauge" | "histogram"] => assert!(typed.insert(*name), "{line}"),
+                [.., value] => {
+                    let name = line.split(['{', ' ']).next().unwrap();
+                    let family = ["_bucket", "_sum", "_count"].iter();
+                    let family = family.fold(name, |name, end| name.trim_end_matches(end));
+                    assert!(helped.contains(family) && typed.contains(family), "{line}");
+                    assert!(value.parse::<f64>().is_ok(), "{line}");
+                    assert!(seen.insert(line.trim_end_matches(*value)), "{line}");
                 }
-                _ => panic!("{line}"),
+                [] => panic!("an empty line"),
             }
         }
         for expected in [
@@ -364,6 +418,12 @@ mod tests {
             r#"edgeseal_clock_state{state="unsynchronized"} 1"#,
             r#"edgeseal_clock_state{state="synchronized"} 0"#,
             "edgeseal_trust_sequence 7",
+            r#"edgeseal_gateway_sent_total{listener="apps",rule="rule 1 (\"x\"/\\)",outcome="signed",code=""} 2"#,
+            r#"edgeseal_gateway_received_total{listener="apps",rule="rule 1 (\"x\"/\\)",outcome="rejected",code="replay"} 1"#,
+            r#"edgeseal_gateway_verification_seconds_bucket{le="0.0001"} 1"#,
+            r#"edgeseal_gateway_verification_seconds_bucket{le="+Inf"} 1"#,
+            "edgeseal_gateway_verification_seconds_sum 0.00008",
+            r#"edgeseal_gateway_upstream_up{upstream="main"} 1"#,
         ] {
             assert!(
                 page.lines().any(|line| line == expected),

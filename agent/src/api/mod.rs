@@ -7,6 +7,7 @@
 mod body;
 mod callers;
 mod dispatch;
+mod gateway_metrics;
 mod handlers;
 mod health;
 mod listen;

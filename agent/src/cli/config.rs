@@ -2,7 +2,7 @@
 
 use super::context::Context;
 use super::output::{Complaint, print_json, print_line};
-use crate::config::{self, describe};
+use crate::config::{self, Loaded, describe, warnings};
 use crate::exit::Exit;
 use clap::{Args, Subcommand};
 
@@ -25,22 +25,7 @@ enum ConfigVerb {
 pub(super) fn run(context: &Context, args: ConfigArgs) -> Result<Exit, Complaint> {
     let loaded = config::load(&context.location())?;
     match args.verb {
-        ConfigVerb::Check if context.json() => {
-            let files: Vec<String> = loaded
-                .files
-                .iter()
-                .map(|path| path.display().to_string())
-                .collect();
-            print_json(&serde_json::json!({ "valid": true, "files": files }))?;
-        }
-        ConfigVerb::Check if loaded.files.is_empty() => {
-            print_line("no configuration file: defaults hold, and they are right")?;
-        }
-        ConfigVerb::Check => {
-            for path in &loaded.files {
-                print_line(&format!("right: {}", path.display()))?;
-            }
-        }
+        ConfigVerb::Check => check(context, &loaded)?,
         ConfigVerb::Show => {
             let settings = describe(&loaded);
             if context.json() {
@@ -64,4 +49,68 @@ pub(super) fn run(context: &Context, args: ConfigArgs) -> Result<Exit, Complaint
         }
     }
     Ok(Exit::Ok)
+}
+
+fn check(context: &Context, loaded: &Loaded) -> Result<(), Complaint> {
+    let paths = loaded.files.iter().map(|path| path.display().to_string());
+    let files: Vec<String> = paths.collect();
+    let warnings = warnings(loaded);
+    if context.json() {
+        let warnings: Vec<_> = warnings
+            .iter()
+            .map(|warning| {
+                serde_json::json!({
+                    "code": warning.code,
+                    "origin": warning.origin.to_string(),
+                    "message": warning.message,
+                })
+            })
+            .collect();
+        return print_json(&serde_json::json!({
+            "valid": true,
+            "files": files,
+            "rules": rules_in_words(loaded)
+                .iter()
+                .map(|(name, publish, receive)| {
+                    serde_json::json!({ "rule": name, "publish": publish, "receive": receive })
+                })
+                .collect::<Vec<_>>(),
+            "warnings": warnings,
+        }));
+    }
+    if files.is_empty() {
+        print_line("no configuration file: defaults hold, and they are right")?;
+    }
+    for path in files {
+        print_line(&format!("right: {path}"))?;
+    }
+    for (name, publish, receive) in rules_in_words(loaded) {
+        print_line(&format!("\n{name}\n  {publish}\n  {receive}"))?;
+    }
+    for warning in warnings {
+        print_line(&format!("\nwarning: {warning}"))?;
+    }
+    Ok(())
+}
+
+/// Name and sentences of every rule in the order in which they are asked; nothing where neither the
+/// gateway is on nor a rule is stated.
+fn rules_in_words(loaded: &Loaded) -> Vec<(String, String, String)> {
+    let gateway = &loaded.config.gateway;
+    if !gateway.is_on() && gateway.rules.stated().is_empty() {
+        return Vec::new();
+    }
+    let lifetime_seconds = loaded.config.token.lifetime_seconds;
+    gateway
+        .rules
+        .iter()
+        .map(|rule| {
+            let (on, audience) = (rule.filter.as_str(), rule.outgoing.audience.in_words());
+            (
+                rule.name.to_string(),
+                rule.publish_sentence(on, &audience, lifetime_seconds),
+                rule.receive_sentence(on),
+            )
+        })
+        .collect()
 }

@@ -36,6 +36,11 @@ pub(super) struct PropertyArgs {
 }
 
 impl PayloadArgs {
+    /// Whether the payload, or where it is, is stated.
+    pub(super) fn is_stated(&self) -> bool {
+        self.payload.is_some() || self.file.is_some()
+    }
+
     /// The payload, from standard input unless said otherwise.
     pub(super) fn read(&self) -> Result<Vec<u8>, Complaint> {
         match (&self.payload, &self.file) {

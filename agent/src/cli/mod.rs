@@ -8,6 +8,8 @@ mod input;
 mod message;
 mod offline;
 mod output;
+mod password;
+mod rules;
 mod show;
 mod sign;
 mod trust;
@@ -59,6 +61,7 @@ fn run(cli: Cli) -> Result<Exit, Complaint> {
         Verb::Peers(args) => show::peers(&context, &args),
         Verb::Status => show::status(&context),
         Verb::Config(args) => config::run(&context, args),
+        Verb::HashPassword(args) => password::hash(&context, &args),
         Verb::Bench(args) => bench::run(&args, context.json()),
     }
 }
@@ -114,11 +117,12 @@ enum Verb {
         after_help = "Example:\n  edgeseal-agent verify --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5\n  mosquitto_sub -t site/pump-1/temp -C 1 -N | edgeseal-agent verify --topic site/pump-1/temp --envelope\n\nWithout an agent:\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --topic T --token TOKEN --payload P\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --batch < messages.jsonl"
     )]
     Verify(verify::VerifyArgs),
-    /// Judge a message and show every check in order
+    /// Judge a message and show every check in order; without a message: what the gateway does with
+    /// a topic
     #[command(
-        after_help = "Example:\n  edgeseal-agent explain --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5"
+        after_help = "Example:\n  edgeseal-agent explain --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5\n  edgeseal-agent explain --topic site/pump-1/temp --publish --listener apps"
     )]
-    Explain(verify::VerifyArgs),
+    Explain(verify::ExplainArgs),
     /// Make a token to log in at a broker or service
     #[command(
         after_help = "Example:\n  mosquitto_sub -u pump-1 -P \"$(edgeseal-agent login login:mqtts://broker)\" -t '#'"
@@ -135,6 +139,11 @@ enum Verb {
         after_help = "Example:\n  edgeseal-agent config check && systemctl reload edgeseal-agent"
     )]
     Config(config::ConfigArgs),
+    /// Hash the password of a local user of the gateway, read from standard input
+    #[command(
+        after_help = "Example:\n  read -rs PASSWORD; printf %s \"$PASSWORD\" | edgeseal-agent hash-password"
+    )]
+    HashPassword(password::HashPasswordArgs),
     /// Measure signing and verifying on this machine
     #[command(after_help = "Example:\n  edgeseal-agent bench --rounds 50")]
     Bench(bench::BenchArgs),

@@ -54,6 +54,13 @@ pub(super) struct OfflineArgs {
     no_replay: bool,
 }
 
+impl OfflineArgs {
+    /// Whether a bundle is named.
+    pub(super) fn is_stated(&self) -> bool {
+        self.trust.is_some()
+    }
+}
+
 /// A verifier, and the time that it judges at.
 pub(super) struct Judge {
     verifier: Verifier,

@@ -5,6 +5,7 @@ use super::input;
 use super::message::{PayloadArgs, PropertyArgs, open_envelope};
 use super::offline::{self, OfflineArgs};
 use super::output::{Complaint, exit_of_class, print_json, print_line};
+use super::rules::{self, RuleArgs};
 use super::sign::{kind, qos};
 use crate::client::ClientError;
 use crate::exit::Exit;
@@ -52,6 +53,15 @@ pub(super) struct VerifyArgs {
     offline: OfflineArgs,
 }
 
+/// A message, or a topic alone.
+#[derive(Args, Debug)]
+pub(super) struct ExplainArgs {
+    #[command(flatten)]
+    message: VerifyArgs,
+    #[command(flatten)]
+    rule: RuleArgs,
+}
+
 pub(super) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Complaint> {
     if let Some(mut verifier) = offline::open(context, &args.offline)? {
         if args.offline.batch {
@@ -79,7 +89,16 @@ pub(super) fn verify(context: &Context, args: &VerifyArgs) -> Result<Exit, Compl
     }
 }
 
-pub(super) fn explain(context: &Context, args: &VerifyArgs) -> Result<Exit, Complaint> {
+pub(super) fn explain(context: &Context, args: &ExplainArgs) -> Result<Exit, Complaint> {
+    let ExplainArgs {
+        message: args,
+        rule,
+    } = args;
+    if let Some(topic) = &args.topic
+        && (rule.is_stated() || args.is_topic_alone())
+    {
+        return rules::explain(context, topic, rule);
+    }
     if let Some(mut verifier) = offline::open(context, &args.offline)? {
         if args.offline.batch {
             return Err(Complaint::new(
@@ -100,6 +119,12 @@ pub(super) fn explain(context: &Context, args: &VerifyArgs) -> Result<Exit, Comp
 }
 
 impl VerifyArgs {
+    /// Whether nothing of a message is stated but its topic.
+    fn is_topic_alone(&self) -> bool {
+        let token = self.token.is_some() || self.token_file.is_some() || self.envelope;
+        !token && !self.payload.is_stated() && !self.offline.is_stated()
+    }
+
     fn request(&self) -> Result<VerifyRequest, Complaint> {
         let (token, payload) = self.message()?;
         let stated = self.properties.read()?;

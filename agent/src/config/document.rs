@@ -5,6 +5,7 @@ use std::ops::Range;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
+use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::callers::DraftCaller;
@@ -13,14 +14,15 @@ use super::files::{SourceFile, Sources};
 use super::names::{NameDatabase, Names, resolve};
 use super::schema::{self, Key, Rule};
 use super::suggest::closest;
-use super::{Config, Loaded, Origin};
+use super::{Config, Loaded, Origin, gateway};
 use crate::log::Escaped;
 
 /// A configuration in the making, with everything that is wrong with it so far.
 pub(super) struct Draft {
-    config: Config,
-    origins: BTreeMap<String, Origin>,
+    pub(super) config: Config,
+    pub(super) origins: BTreeMap<String, Origin>,
     pub(super) callers: Vec<DraftCaller>,
+    pub(super) gateway: gateway::Drafts,
     problems: Vec<Problem>,
 }
 
@@ -39,6 +41,9 @@ pub(super) struct Reader<'a> {
     path: &'a Path,
     text: &'a str,
 }
+
+/// Reads an array of tables.
+type ReadEntries = fn(&mut Draft, &Reader<'_>, &Spanned<DeValue<'_>>);
 
 /// Reads one file into the draft. With a syntax error in it, its values are not looked at: they may
 /// not be what was meant.
@@ -77,6 +82,10 @@ fn read_file(draft: &mut Draft, file: &SourceFile) {
             return;
         }
         let name = key.get_ref().as_ref();
+        if name == schema::RULES {
+            gateway::read_rules(draft, &reader, value);
+            continue;
+        }
         if !schema::SECTIONS.contains(&name) {
             draft.refuse(
                 ProblemCode::UnknownKey,
@@ -104,8 +113,14 @@ fn read_section(draft: &mut Draft, reader: &Reader<'_>, section: &str, table: &D
             return;
         }
         let name = key.get_ref().as_ref();
-        if (section, name) == ("api", "caller") {
-            super::callers::read(draft, reader, value);
+        let entries: Option<ReadEntries> = match (section, name) {
+            ("api", "caller") => Some(super::callers::read),
+            ("gateway", "listener") => Some(gateway::read_listeners),
+            ("gateway", "upstream") => Some(gateway::read_upstreams),
+            _ => None,
+        };
+        if let Some(read) = entries {
+            read(draft, reader, value);
             continue;
         }
         match schema::find(section, name) {
@@ -137,6 +152,7 @@ impl Draft {
             config: Config::default(),
             origins: BTreeMap::new(),
             callers: Vec::new(),
+            gateway: gateway::Drafts::default(),
             problems,
         }
     }
@@ -198,6 +214,7 @@ impl Draft {
         for caller in &self.callers {
             caller.collect_names(&mut names);
         }
+        self.gateway.collect_names(&mut names);
         let resolved = resolve(&names, &database.passwd, &database.group);
         if let Some(mut group) = self.config.api.socket_group.take() {
             group.gid = resolved.groups.get(&group.name).copied();
@@ -218,6 +235,7 @@ impl Draft {
                 self.config.api.callers.push(caller);
             }
         }
+        std::mem::take(&mut self.gateway).finish(&mut self, &resolved);
         self.check_socket_path();
         if self.problems.is_empty() {
             let files = sources.files.iter().map(|file| file.path.clone()).collect();
@@ -254,7 +272,8 @@ impl Draft {
         }
     }
 
-    fn place_of(&self, dotted: &str) -> Place {
+    /// Where a key is stated.
+    pub(super) fn place_of(&self, dotted: &str) -> Place {
         match self.origins.get(dotted) {
             Some(Origin::File { path, line }) => Place::Text {
                 path: path.clone(),
@@ -376,7 +395,7 @@ fn set(config: &mut Config, key: &Key, raw: &Raw<'_>) -> Result<(), (ProblemCode
     Ok(())
 }
 
-fn absolute_path(text: &str) -> Result<PathBuf, (ProblemCode, String)> {
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, (ProblemCode, String)> {
     if !text.starts_with('/') {
         return Err((
             ProblemCode::Value,
@@ -401,7 +420,7 @@ fn absolute_path(text: &str) -> Result<PathBuf, (ProblemCode, String)> {
     Ok(PathBuf::from(text))
 }
 
-fn mode(text: &str) -> Result<u32, (ProblemCode, String)> {
+pub(super) fn mode(text: &str) -> Result<u32, (ProblemCode, String)> {
     let octal =
         (3..=4).contains(&text.len()) && text.bytes().all(|byte| (b'0'..=b'7').contains(&byte));
     let mode = octal.then(|| u32::from_str_radix(text, 8).ok()).flatten();
@@ -479,8 +498,11 @@ fn unknown_key_hint(section: &str, name: &str) -> Option<String> {
 }
 
 fn unknown_section_hint(name: &str) -> Option<String> {
-    if let Some(meant) = closest(name, schema::SECTIONS.iter().copied()) {
-        return Some(format!("did you mean [{meant}]?"));
+    let sections = schema::SECTIONS.iter().copied();
+    match closest(name, sections.chain([schema::RULES])) {
+        Some(schema::RULES) => return Some("did you mean [[rule]]?".to_owned()),
+        Some(meant) => return Some(format!("did you mean [{meant}]?")),
+        None => {}
     }
     if let Some(section) = schema::section_of(name) {
         return Some(format!("`{name}` is a key of [{section}]"));
@@ -488,7 +510,7 @@ fn unknown_section_hint(name: &str) -> Option<String> {
     Some(format!("sections: {}", schema::SECTIONS.join(", ")))
 }
 
-fn quoted_list(words: &[&str]) -> String {
+pub(super) fn quoted_list(words: &[&str]) -> String {
     words
         .iter()
         .map(|word| format!("\"{word}\""))
@@ -498,4 +520,4 @@ fn quoted_list(words: &[&str]) -> String {
 
 const MAX_NAME_BYTES: usize = 64;
 const MAX_PATH_BYTES: usize = 1024;
-const MAX_SOCKET_PATH_BYTES: usize = 107;
+pub(super) const MAX_SOCKET_PATH_BYTES: usize = 107;

@@ -73,8 +73,10 @@ fn refuse_missing_underscore(draft: &mut Draft, name: &str, rest: &str) {
 }
 
 fn hint(name: &str) -> Option<String> {
-    if name.starts_with("EDGESEAL_API__CALLER") {
-        return Some("callers can be stated in files only, as [[api.caller]]".to_owned());
+    for (beginning, title) in ENTRIES {
+        if name.starts_with(beginning) {
+            return Some(format!("entries can be stated in files only, as {title}"));
+        }
     }
     let known: Vec<String> = KEYS.iter().map(variable).collect();
     closest(name, known.iter().map(String::as_str)).map(|meant| format!("did you mean {meant}?"))
@@ -85,3 +87,9 @@ fn variable(key: &Key) -> String {
 }
 
 const PREFIX: &str = "EDGESEAL_";
+const ENTRIES: [(&str, &str); 4] = [
+    ("EDGESEAL_API__CALLER", "[[api.caller]]"),
+    ("EDGESEAL_GATEWAY__LISTENER", "[[gateway.listener]]"),
+    ("EDGESEAL_GATEWAY__UPSTREAM", "[[gateway.upstream]]"),
+    ("EDGESEAL_RULE__", "[[rule]]"),
+];

@@ -2,8 +2,9 @@
 //!
 //! Later sources win, value by value: the main file, `config.d/*.toml` beside it in lexical order,
 //! then variables `EDGESEAL_SECTION__KEY` (for example `EDGESEAL_API__MAX_CONNECTIONS=32`).
-//! `[[api.caller]]` entries are the exception: they add up over all files, so that each program's
-//! package can ship a drop-in of its own.
+//! Entries (`[[api.caller]]`, `[[gateway.listener]]`, `[[gateway.upstream]]`, `[[rule]]`) are the
+//! exception: they add up over all files, so that each program's package can ship a drop-in of its
+//! own.
 //!
 //! Unknown keys, wrong types and values out of range are refused with file, line and column, and
 //! all problems of a load are reported together. A configuration is complete or it is not used:
@@ -11,6 +12,7 @@
 
 mod callers;
 mod document;
+mod entry;
 mod environment;
 mod error;
 mod files;
@@ -20,6 +22,7 @@ mod schema;
 mod suggest;
 #[cfg(test)]
 mod tests;
+mod who;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -30,7 +33,8 @@ pub use error::{ConfigError, MAX_PROBLEMS, Place, Problem, ProblemCode};
 pub use files::{Location, SourceFile, Sources, read_sources};
 pub use gateway::{
     ClientCertificate, ClientIdTemplate, Credentials, GatewayConfig, ListenAddress, ListenerConfig,
-    LocalIdentity, LocalUser, TlsConfig, UpstreamConfig, UpstreamUrl, UpstreamVersion,
+    LocalIdentity, LocalUser, TlsConfig, UpstreamConfig, UpstreamUrl, UpstreamVersion, Warning,
+    warnings,
 };
 pub use names::{NameDatabase, Names, Resolved, resolve};
 
@@ -67,11 +71,7 @@ pub fn describe(loaded: &Loaded) -> Vec<Setting> {
         .map(|key| Setting {
             key: key.dotted(),
             value: (key.show)(&loaded.config),
-            origin: loaded
-                .origins
-                .get(&key.dotted())
-                .cloned()
-                .unwrap_or(Origin::Default),
+            origin: loaded.origin_of(&key.dotted()),
         })
         .collect();
     for (index, caller) in loaded.config.api.callers.iter().enumerate() {
@@ -79,6 +79,13 @@ pub fn describe(loaded: &Loaded) -> Vec<Setting> {
             key: format!("api.caller[{index}]"),
             value: caller.to_string(),
             origin: caller.origin.clone(),
+        });
+    }
+    for (key, value, stated) in loaded.config.gateway.entries() {
+        settings.push(Setting {
+            key,
+            value,
+            origin: loaded.origin_of(&stated),
         });
     }
     settings
@@ -282,6 +289,14 @@ pub enum LogLevel {
     Trace,
     /// What may need an operator.
     Warn,
+}
+
+impl Loaded {
+    /// Where a key or an entry is stated, as `token.lifetime_seconds` or `rule[0]`.
+    #[must_use]
+    pub fn origin_of(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or(Origin::Default)
+    }
 }
 
 impl Config {

@@ -61,22 +61,29 @@ pub(super) fn section_of(name: &str) -> Option<&'static str> {
         .map(|key| key.section)
 }
 
-/// Names of the keys of one section; `[[api.caller]]` is among those of `[api]`.
+/// Names of the keys of one section, those of its entries included.
 pub(super) fn names_in(section: &str) -> impl Iterator<Item = &'static str> {
-    let caller = (section == "api").then_some("caller");
+    let entries: &[&str] = match section {
+        "api" => &["caller"],
+        "gateway" => &["upstream", "listener"],
+        _ => &[],
+    };
     let section = section.to_owned();
     KEYS.iter()
         .filter(move |key| key.section == section)
         .map(|key| key.name)
-        .chain(caller)
+        .chain(entries.iter().copied())
 }
 
 /// Every section, in the order of the documentation.
 pub(super) const SECTIONS: &[&str] = &[
-    "agent", "api", "clock", "trust", "token", "peers", "replay", "log",
+    "agent", "api", "clock", "trust", "token", "peers", "replay", "log", "gateway",
 ];
 
-/// Every key but those of `[[api.caller]]`, in the order of the documentation.
+/// The one array of tables that is in no section.
+pub(super) const RULES: &str = "rule";
+
+/// Every key but those of entries, in the order of the documentation.
 pub(super) static KEYS: &[Key] = &[
     Key {
         section: "agent",
@@ -116,7 +123,7 @@ pub(super) static KEYS: &[Key] = &[
         rule: Rule::Mode {
             set: |config, mode| config.api.socket_mode = mode,
         },
-        show: |config| format!("\"{:04o}\"", config.api.socket_mode),
+        show: |config| mode_text(config.api.socket_mode),
     },
     Key {
         section: "api",
@@ -254,6 +261,24 @@ pub(super) static KEYS: &[Key] = &[
         },
         show: |config| chosen(&LOG_LEVELS, config.log.level),
     },
+    Key {
+        section: "gateway",
+        name: "max_buffered_bytes",
+        rule: Rule::Count {
+            range: 1_048_576..=1_073_741_824,
+            set: |config, count| config.gateway.max_buffered_bytes = small(count),
+        },
+        show: |config| config.gateway.max_buffered_bytes.to_string(),
+    },
+    Key {
+        section: "gateway",
+        name: "max_message_bytes",
+        rule: Rule::Count {
+            range: 1024..=268_435_455,
+            set: |config, count| config.gateway.max_message_bytes = small(count),
+        },
+        show: |config| config.gateway.max_message_bytes.to_string(),
+    },
 ];
 
 const UNSYNCHRONIZED: [(&str, Unsynchronized); 2] = [
@@ -286,6 +311,11 @@ fn chosen<T: PartialEq>(words: &[(&str, T)], value: T) -> String {
         .iter()
         .find(|(_, known)| *known == value)
         .map_or_else(String::new, |(word, _)| format!("\"{word}\""))
+}
+
+/// Permission bits as one writes them.
+pub(super) fn mode_text(mode: u32) -> String {
+    format!("\"{mode:04o}\"")
 }
 
 fn quoted_path(path: &std::path::Path) -> String {

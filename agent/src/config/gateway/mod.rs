@@ -4,13 +4,27 @@
 //! Without a listener the gateway is off. Entries add up over all files, in the order of the files;
 //! for rules the order matters.
 
+mod drafts;
+mod listener;
+mod rule;
+mod show;
+#[cfg(test)]
+mod tests;
+mod upstream;
+mod warnings;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use edgeseal_trust::id::{Audience, DeviceId};
 
-use super::{Origin, SocketGroup};
+pub use warnings::{Warning, warnings};
+
+pub(super) use drafts::{Drafts, read_listeners, read_rules, read_upstreams};
+use drafts::{entry_name, filter, filters};
+
+use super::SocketGroup;
 use crate::gateway::password::PasswordHash;
 use crate::gateway::rules::{Permissions, Rules};
 
@@ -54,8 +68,6 @@ pub struct ListenerConfig {
     /// Local users. TCP: with a password; where there are any, everybody must be one of them. Unix
     /// socket: users and groups of the system, whose lists add to the listener's.
     pub users: Vec<LocalUser>,
-    /// Where it is stated.
-    pub origin: Origin,
 }
 
 /// Where a listener listens.
@@ -128,8 +140,6 @@ pub struct UpstreamConfig {
     pub connect_timeout_seconds: u32,
     /// Connections are renewed in time before the login token ends. Default true.
     pub renewal: bool,
-    /// Where it is stated.
-    pub origin: Origin,
 }
 
 /// Where a broker is.
@@ -329,6 +339,8 @@ impl Default for GatewayConfig {
     }
 }
 
+/// The name that an upstream has, and that a listener means, where they do not say.
+const DEFAULT_UPSTREAM: &str = "main";
 const CLIENT_ID: &str = "{client_id}";
 const DEVICE: &str = "{device}";
 const MAX_TEMPLATE_BYTES: usize = 128;

@@ -45,8 +45,7 @@ impl Budget {
         let mut held = self.held();
         held.set(connection, octets);
         if held.total > held.limit {
-            let largest = held.by_connection.iter().max_by_key(|(_, octets)| **octets);
-            return largest.map_or(Pressure::None, |(largest, _)| Pressure::Close(*largest));
+            return held.largest().map_or(Pressure::None, Pressure::Close);
         }
         let connections = held.by_connection.len().max(1);
         let is_tight = held.total > held.limit / 2;
@@ -56,6 +55,11 @@ impl Budget {
         } else {
             Pressure::None
         }
+    }
+
+    /// Who holds most.
+    pub(super) fn largest(&self) -> Option<ConnectionId> {
+        self.held().largest()
     }
 
     /// The connection has ended.
@@ -75,6 +79,11 @@ impl Budget {
 }
 
 impl Held {
+    fn largest(&self) -> Option<ConnectionId> {
+        let largest = self.by_connection.iter().max_by_key(|(_, held)| **held);
+        largest.map(|(largest, _)| *largest)
+    }
+
     fn set(&mut self, connection: ConnectionId, octets: usize) {
         let before = match octets {
             0 => self.by_connection.remove(&connection),

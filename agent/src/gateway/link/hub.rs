@@ -198,6 +198,8 @@ impl Hub {
                 );
                 return;
             }
+            // An end that is nothing special.
+            Note::Closed { what, .. } if what.is_empty() => return,
             Note::Closed { code, .. }
             | Note::FilterRefused { code, .. }
             | Note::NotSent { code, .. }

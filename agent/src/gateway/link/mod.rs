@@ -66,6 +66,7 @@ struct State {
 /// A listener that lets programs in.
 struct OpenDoor {
     address: ListenAddress,
+    shown: String,
     door: Arc<Door>,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
@@ -262,9 +263,10 @@ impl Gateway {
     fn open(&self, plan: Plan, socket: LocalSocket) -> OpenDoor {
         let listener = &plan.listener.listener;
         let address = listener.address.clone();
+        let shown = socket.shown();
         info!(
             listener = listener.name,
-            address = shown(&address),
+            address = shown,
             "programs are let in"
         );
         let door = Arc::new(Door::new(Arc::new(plan)));
@@ -278,6 +280,7 @@ impl Gateway {
         );
         OpenDoor {
             address,
+            shown,
             door,
             stop,
             task: tokio::spawn(accepting),
@@ -312,7 +315,7 @@ impl OpenDoor {
         let listener: &ListenerConfig = &plan.listener.listener;
         ListenerStatus {
             name: listener.name.clone(),
-            address: shown(&self.address),
+            address: self.shown.clone(),
             upstream: listener.upstream.clone(),
             connections: self.door.inside(),
             max_connections: listener.max_connections,
@@ -348,13 +351,6 @@ fn is_same(one: &ListenAddress, other: &ListenAddress) -> bool {
     }
 }
 
-fn shown(address: &ListenAddress) -> String {
-    match address {
-        ListenAddress::Tcp(address) => address.to_string(),
-        ListenAddress::Unix { path, .. } => format!("unix:{}", path.display()),
-    }
-}
-
 fn octets(octets: u32) -> usize {
     usize::try_from(octets).unwrap_or(usize::MAX)
 }
@@ -362,3 +358,6 @@ fn octets(octets: u32) -> usize {
 const HOUSEKEEPING: Duration = Duration::from_secs(60);
 /// Longer than a connection waits by itself.
 const STOP_PATIENCE: Duration = Duration::from_secs(4);
+
+#[cfg(test)]
+mod tests;

@@ -2,7 +2,7 @@
 
 use super::upstream::Upstream;
 use crate::config::{
-    Credentials, GatewayConfig, ListenerConfig, LocalIdentity, NameDatabase, Origin,
+    Credentials, GatewayConfig, ListenerConfig, LocalIdentity, NameDatabase,
 };
 use crate::gateway::session::{ListenerPlan, LocalPeer};
 use std::collections::{BTreeMap, BTreeSet};
@@ -84,17 +84,12 @@ impl Plan {
 
     /// Whether whoever connected under the other plan may stay: nobody keeps what was taken away.
     pub(super) fn says_the_same_as(&self, other: &Self) -> bool {
-        let of = |plan: &Self| {
-            let mut listener = plan.listener.listener.clone();
-            let mut upstream = plan.listener.upstream.clone();
-            listener.origin = Origin::Default;
-            upstream.origin = Origin::Default;
-            (listener, upstream)
-        };
-        of(self) == of(other)
+        let (ours, theirs) = (&self.listener, &other.listener);
+        ours.listener == theirs.listener
+            && ours.upstream == theirs.upstream
             && self.members == other.members
-            && self.listener.upstream_password == other.listener.upstream_password
-            && self.listener.max_message_octets == other.listener.max_message_octets
+            && ours.upstream_password == theirs.upstream_password
+            && ours.max_message_octets == theirs.max_message_octets
     }
 }
 

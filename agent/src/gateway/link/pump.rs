@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
+use tokio::task::coop::consume_budget;
 use tokio::task::yield_now;
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tracing::debug;
@@ -43,8 +44,10 @@ pub(super) struct Connection {
     timer: Timer,
     /// When a stop is waited for no longer.
     gives_up_at: Option<Duration>,
-    /// It holds too much of the memory to read more of its program.
-    pauses: bool,
+    /// Since when it holds too much of the memory to read more of its program.
+    pauses_since: Option<Duration>,
+    /// What it said last that it holds.
+    held: usize,
     /// Octets are there that the session did not want yet.
     local_waits: bool,
     remote_waits: bool,
@@ -127,7 +130,8 @@ impl Connection {
             card,
             timer: Timer::new(),
             gives_up_at: None,
-            pauses: false,
+            pauses_since: None,
+            held: 0,
             local_waits: false,
             remote_waits: false,
             ended,
@@ -146,6 +150,8 @@ impl Connection {
             if self.yields {
                 yield_now().await;
             }
+            // Whatever keeps it awake, the others have their turns.
+            consume_budget().await;
         }
     }
 
@@ -190,7 +196,10 @@ impl Connection {
             self.happened.letters.push(letter);
             is_awake = true;
         }
-        let deadline = [self.session.deadline(), self.gives_up_at];
+        let resumes = self
+            .pauses_since
+            .map(|since| since.saturating_add(PAUSE_PATIENCE));
+        let deadline = [self.session.deadline(), self.gives_up_at, resumes];
         let deadline = deadline.into_iter().flatten().min();
         if self.timer.poll(cx, deadline, || self.hub.now()).is_ready() {
             self.happened.timer = true;
@@ -200,6 +209,9 @@ impl Connection {
             return Poll::Ready(());
         }
         self.trim();
+        if self.octets() != self.held {
+            self.weigh();
+        }
         Poll::Pending
     }
 
@@ -222,7 +234,7 @@ impl Connection {
     /// Reads where the session takes what comes.
     fn poll_input(&mut self, cx: &mut Context<'_>) -> bool {
         let mut is_awake = false;
-        let is_local_free = self.session.reads_local() && !self.pauses;
+        let is_local_free = self.session.reads_local() && self.pauses_since.is_none();
         if is_local_free || self.local.is_unwritable() {
             is_awake |= self.local.poll_in(cx).is_ready();
         }
@@ -285,6 +297,7 @@ impl Connection {
         if happened.timer {
             let now = self.hub.now();
             self.is_over |= self.gives_up_at.is_some_and(|until| until <= now);
+            self.end_pause(now);
             self.handle(Event::Timer);
         }
     }
@@ -347,24 +360,43 @@ impl Connection {
         self.is_over = true;
     }
 
-    /// Says what this connection holds, and hears what to do about it.
-    fn weigh(&mut self) {
+    /// Octets that are held for this connection.
+    fn octets(&self) -> usize {
         let remote = self.remote.as_ref();
-        let octets = remote
+        remote
             .map_or(0, |remote| remote.input.len())
             .saturating_add(self.local.input.len())
-            .saturating_add(self.session.buffered_octets());
-        self.pauses = match self.hub.budget.hold(self.id, octets) {
-            Pressure::None => false,
-            Pressure::Pause => true,
+            .saturating_add(self.session.buffered_octets())
+    }
+
+    /// Says what this connection holds, and hears what to do about it.
+    fn weigh(&mut self) {
+        self.held = self.octets();
+        match self.hub.budget.hold(self.id, self.held) {
+            Pressure::None => self.pauses_since = None,
+            Pressure::Pause => {
+                let now = self.hub.now();
+                self.pauses_since.get_or_insert(now);
+            }
             Pressure::Close(largest) => {
                 self.hub.tell(largest, Letter::Close);
-                true
             }
-        };
+        }
         let mut card = self.card.lock().unwrap_or_else(PoisonError::into_inner);
         card.session = self.session.status();
-        card.buffered_octets = octets;
+        card.buffered_octets = self.held;
+    }
+
+    /// If waiting alone frees no memory, whoever holds most of it has to go.
+    fn end_pause(&mut self, now: Duration) {
+        if let Some(since) = self.pauses_since
+            && now.saturating_sub(since) >= PAUSE_PATIENCE
+        {
+            self.pauses_since = Some(now);
+            if let Some(largest) = self.hub.budget.largest() {
+                self.hub.tell(largest, Letter::Close);
+            }
+        }
     }
 
     pub(super) fn handle(&mut self, event: Event<'_>) {
@@ -410,8 +442,12 @@ impl Timer {
         };
         loop {
             if self.armed_for.is_none_or(|armed| deadline < armed) {
-                let wait = deadline.saturating_sub(now()).min(LONGEST_SLEEP);
-                self.armed_for = Some(now().saturating_add(wait));
+                let now = now();
+                if now >= deadline {
+                    return Poll::Ready(());
+                }
+                let wait = deadline.saturating_sub(now).min(LONGEST_SLEEP);
+                self.armed_for = Some(now.saturating_add(wait));
                 let at = Instant::now().checked_add(wait);
                 self.sleep.as_mut().reset(at.unwrap_or_else(Instant::now));
             }
@@ -448,6 +484,7 @@ fn poll_slot<T>(
 /// First octet of a CONNACK (MQTT 5, 3.2.1).
 const CONNACK: u8 = 0x20;
 const BUFFERS_FULL: &str = "buffers-full";
+const PAUSE_PATIENCE: Duration = Duration::from_secs(1);
 const STOP_PATIENCE: Duration = Duration::from_secs(2);
 const PARTING: Duration = Duration::from_secs(2);
 const LONGEST_SLEEP: Duration = Duration::from_secs(3600);

@@ -150,6 +150,27 @@ impl LocalSocket {
         }
     }
 
+    /// Where it listens, for people: with the port that the system chose where it is 0.
+    pub(super) fn shown(&self) -> String {
+        let path = |path: Option<&Path>| {
+            path.map_or_else(
+                || "unix socket without a name".to_owned(),
+                |path| format!("unix:{}", path.display()),
+            )
+        };
+        match self {
+            Self::Tcp(listener) => match listener.local_addr() {
+                Ok(address) => address.to_string(),
+                Err(error) => error.to_string(),
+            },
+            Self::Unix(socket) => path(Some(socket.path())),
+            Self::PassedUnix(listener) => match listener.local_addr() {
+                Ok(address) => path(address.as_pathname()),
+                Err(error) => error.to_string(),
+            },
+        }
+    }
+
     /// The next program that connects.
     pub(super) async fn accept(&self) -> io::Result<Accepted> {
         match self {

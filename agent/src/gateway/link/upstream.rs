@@ -57,9 +57,12 @@ pub struct UpstreamStatus {
     pub only_v311: bool,
 }
 
-/// An attempt that the broker has not answered yet. Given up when it is dropped: then another may
-/// try.
-pub(super) struct Attempt(Option<Arc<Upstream>>);
+/// An attempt that the broker has not answered yet. One that is dropped has failed if it took too
+/// long; else another may try.
+pub(super) struct Attempt {
+    upstream: Option<Arc<Upstream>>,
+    since: Duration,
+}
 
 /// Why there is no connection.
 #[derive(Debug, thiserror::Error)]
@@ -97,9 +100,11 @@ impl Upstream {
         if !self.health().backoff.may_try(self.now()) {
             return None;
         }
-        let attempt = Attempt(Some(Arc::clone(&self)));
-        let patience = Duration::from_secs(u64::from(self.config.connect_timeout_seconds));
-        let outcome = match timeout(patience, self.open()).await {
+        let attempt = Attempt {
+            upstream: Some(Arc::clone(&self)),
+            since: self.now(),
+        };
+        let outcome = match timeout(self.patience(), self.open()).await {
             Ok(outcome) => outcome.map_err(NoConnection::Io),
             Err(_) => Err(NoConnection::Late(self.config.connect_timeout_seconds)),
         };
@@ -202,6 +207,10 @@ impl Upstream {
         }
     }
 
+    fn patience(&self) -> Duration {
+        Duration::from_secs(u64::from(self.config.connect_timeout_seconds))
+    }
+
     fn now(&self) -> Duration {
         self.agent.since_start()
     }
@@ -214,14 +223,14 @@ impl Upstream {
 impl Attempt {
     /// The broker answered the CONNECT, whatever it said.
     pub(super) fn answered(mut self) {
-        if let Some(upstream) = self.0.take() {
+        if let Some(upstream) = self.upstream.take() {
             upstream.answered();
         }
     }
 
     /// There was no connection, or it ended before the broker answered.
     pub(super) fn failed(mut self, why: &str) {
-        if let Some(upstream) = self.0.take() {
+        if let Some(upstream) = self.upstream.take() {
             upstream.failed(why);
         }
     }
@@ -229,8 +238,16 @@ impl Attempt {
 
 impl Drop for Attempt {
     fn drop(&mut self) {
-        if let Some(upstream) = &self.0 {
-            let now = upstream.now();
+        let Some(upstream) = &self.upstream else {
+            return;
+        };
+        let now = upstream.now();
+        // The session waits as long, and may be the first to lose patience.
+        let took = now.saturating_sub(self.since).saturating_add(ALMOST);
+        if took >= upstream.patience() {
+            let late = NoConnection::Late(upstream.config.connect_timeout_seconds);
+            upstream.failed(&late.to_string());
+        } else {
             upstream.health().backoff.gave_up(now);
         }
     }
@@ -248,3 +265,5 @@ fn shown(url: &UpstreamUrl) -> String {
 fn chance() -> u32 {
     getrandom::u32().unwrap_or_default()
 }
+
+const ALMOST: Duration = Duration::from_millis(200);

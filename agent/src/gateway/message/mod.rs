@@ -4,6 +4,8 @@
 //! `out`.
 
 mod carried;
+mod copies;
+mod deliver;
 mod filter;
 mod first;
 mod notary;
@@ -11,6 +13,7 @@ mod receive;
 mod send;
 mod will;
 
+pub use copies::Copies;
 pub use filter::{FilterRefused, SubscribeContext, filter_upstream};
 pub use first::{FirstVerdict, MessageHash, VerdictWord};
 pub use notary::{EngineNotary, Notary};

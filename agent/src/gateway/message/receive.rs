@@ -1,24 +1,21 @@
 //! What the broker delivers, judged.
 
 use super::carried::{Carried, bound, kind_of};
-use super::send::{TOKEN_TWICE, UNSIGNED};
-use super::{
-    AGE_PROPERTY, CODE_PROPERTY, FirstVerdict, MessageHash, Notary, ROLES_PROPERTY,
-    SENDER_PROPERTY, TOKEN_PROPERTY, VERDICT_PROPERTY, VERIFIED_LEVEL, VerdictWord, is_ours,
-};
+use super::copies::Identifiers;
+use super::deliver::{Program, TOPIC_VERIFIED, claims_a_sender, rejected};
+use super::send::{TOKEN_TWICE, UNSIGNED, names_device};
+use super::{Copies, FirstVerdict, MessageHash, Notary, VerdictWord, is_ours};
 use crate::engine::{LoadedKey, Step};
-use crate::gateway::packet::{Property, Publish, Rewrite, Version};
+use crate::gateway::packet::{Publish, Version};
 use crate::gateway::rules::{Mode, Permissions, Rule, Rules};
 use bytes::BytesMut;
-use edgeseal_trust::id::{DeviceId, RoleName};
+use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::registry::{Device, PeerKey};
-use edgeseal_trust::replay::{ConsumerId, Delivery};
-use edgeseal_trust::time::UnixTime;
+use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::token::{
     Check, Failure, ReceiveRule, Received, Rejection, Unverified, Verdict, Verified,
 };
 use edgeseal_trust::topic::Topic;
-use std::borrow::Cow;
 use std::sync::Arc;
 
 /// For whom a message is judged, and how it is handed on.
@@ -42,6 +39,8 @@ pub struct ReceiveContext<'a, 'r> {
     pub first: Option<&'r FirstVerdict>,
     /// What came of the key that an earlier call for this message asked for.
     pub loaded: Option<&'r LoadedKey>,
+    /// What this connection was handed under which subscription identifiers.
+    pub copies: &'r mut Copies,
     /// Records the verdict of a message at QoS 1 or 2 that is verified, before the replay memory's change is
     /// stored.
     pub record: &'r mut dyn FnMut(&FirstVerdict),
@@ -101,11 +100,12 @@ pub fn receive<'a>(
         return Step::Done(rejected(None, "topic-name"));
     };
     let rule = context.rules.find(topic);
-    if !context
-        .permissions
-        .may_receive(topic, notary.device().as_ref())
-    {
-        return Step::Done(rejected(Some(rule), "topic-not-listed"));
+    let (device, permissions) = (notary.device(), context.permissions);
+    if !permissions.may_receive(topic, device.as_ref()) {
+        return Step::Done(match device {
+            None if names_device(&permissions.subscribe) => Arrival::Failed(Failure::NotEnrolled),
+            _ => rejected(Some(rule), "topic-not-listed"),
+        });
     }
     if !context.sender_in_topic && claims_a_sender(publish) {
         return Step::Done(rejected(Some(rule), TOPIC_VERIFIED));
@@ -120,7 +120,7 @@ pub fn receive<'a>(
     if rule.mode == Mode::Pass {
         return Step::Done(program.pass(publish, out));
     }
-    let message = match Message::of(publish, rule) {
+    let message = match Message::of(publish, rule, context.copies) {
         Ok(message) => message,
         Err(code) => return Step::Done(program.refused(publish, code, None, out)),
     };
@@ -131,19 +131,21 @@ pub fn receive<'a>(
 }
 
 /// A message with the token that it carries.
-struct Message<'p> {
+pub(super) struct Message<'p> {
     token: &'p str,
     receive: &'p ReceiveRule,
     /// Without its envelope.
-    publish: Publish<'p>,
-    /// At QoS 1 and 2: of the message as it was received.
+    pub(super) publish: Publish<'p>,
+    /// Of the message as it was received, where it may come again by right.
     hash: Option<MessageHash>,
+    /// Subscription identifiers, where copies may come under others.
+    identifiers: Option<Identifiers>,
     /// What RETAIN is to the verifier.
     retain: bool,
 }
 
 /// What a judgement says.
-enum Outcome {
+pub(super) enum Outcome {
     /// Handed on before, by this verdict; roles as they are now, where the registry knows the key.
     Again(FirstVerdict, Option<Arc<Device>>),
     Failed(Failure),
@@ -152,7 +154,7 @@ enum Outcome {
 }
 
 impl<'p> Message<'p> {
-    fn of(publish: &Publish<'p>, rule: &'p Rule) -> Result<Self, &'static str> {
+    fn of(publish: &Publish<'p>, rule: &'p Rule, copies: &Copies) -> Result<Self, &'static str> {
         let (token, payload, enveloped) = match Carried::of(&publish.properties, publish.payload) {
             Carried::Envelope { token, payload } => (token, payload, true),
             Carried::Nothing => return Err(UNSIGNED),
@@ -169,6 +171,8 @@ impl<'p> Message<'p> {
         let receive = deletion
             .or_else(|| incoming.receive(kind?))
             .unwrap_or_else(|| incoming.first());
+        let identifiers = copies.identifiers(publish).filter(|_| !receive.command);
+        let hashed = publish.packet_id.is_some() || identifiers.is_some();
         let alone = enveloped || !incoming.accept.message;
         Ok(Self {
             token,
@@ -177,7 +181,8 @@ impl<'p> Message<'p> {
                 payload,
                 ..*publish
             },
-            hash: publish.packet_id.map(|_| MessageHash::of(publish)),
+            hash: hashed.then(|| MessageHash::of(publish)),
+            identifiers,
             retain: publish.retain || (deletion.is_some() && alone),
         })
     }
@@ -204,7 +209,7 @@ impl<'p> Message<'p> {
             first = self
                 .hash
                 .map(|hash| FirstVerdict::new(hash, verified, self.publish.retain));
-            if let Some(first) = &first {
+            if let (Some(first), Some(_)) = (&first, self.publish.packet_id) {
                 (context.record)(first);
             }
         };
@@ -218,12 +223,32 @@ impl<'p> Message<'p> {
         };
         Step::Done(match verdict {
             Err(failure) => Outcome::Failed(failure),
-            Ok(Verdict::Rejected(why)) => {
-                let sender = self.sender(&why, loaded, notary);
-                Outcome::Rejected(why, sender)
+            Ok(Verdict::Rejected(why)) => match self.copy(&why, context) {
+                Some(first) => Outcome::Again(first, self.device(loaded, notary)),
+                None => {
+                    let sender = self.sender(&why, loaded, notary);
+                    Outcome::Rejected(why, sender)
+                }
+            },
+            Ok(Verdict::Verified(verified)) => {
+                if let (Some(identifiers), Some(first)) = (self.identifiers, &first) {
+                    context.copies.handed_on(identifiers, first.clone());
+                }
+                Outcome::Verified(verified, first.filter(|_| self.publish.packet_id.is_some()))
             }
-            Ok(Verdict::Verified(verified)) => Outcome::Verified(verified, first),
         })
+    }
+
+    /// The verdict of what is no replay but a copy under another subscription identifier.
+    fn copy(&self, why: &Rejection, context: &mut ReceiveContext<'_, '_>) -> Option<FirstVerdict> {
+        let (Rejection::Replay(_) | Rejection::WillSpent(_)) = why else {
+            return None;
+        };
+        let first = context.copies.another(self.hash?, self.identifiers?)?;
+        if self.publish.packet_id.is_some() {
+            (context.record)(&first);
+        }
+        Some(first)
     }
 
     /// By its first verdict. One of the process before this one is judged once more, whatever comes of it, so
@@ -240,18 +265,27 @@ impl<'p> Message<'p> {
             let user = self.user(context.upstream);
             let received = self.received(context.upstream, context.consumer, &user);
             let token = self.token.as_bytes();
-            if let Step::NeedsKey(ticket) = notary.judge(token, &received, loaded, &mut |_| {}) {
-                return Step::NeedsKey(ticket);
+            match notary.judge(token, &received, loaded, &mut |_| {}) {
+                Step::NeedsKey(ticket) => return Step::NeedsKey(ticket),
+                Step::Done(Ok(_)) => {
+                    first.restored = false;
+                    (context.record)(&first);
+                }
+                Step::Done(Err(_)) => {} // the memory has not learnt it
             }
-            first.restored = false;
-            (context.record)(&first);
         }
+        if let Step::NeedsKey(ticket) = self.peer(loaded, notary) {
+            return Step::NeedsKey(ticket);
+        }
+        let device = self.device(loaded, notary);
+        Step::Done(Outcome::Again(first, device))
+    }
+
+    /// Whose key it is now.
+    fn device(&self, loaded: Option<&LoadedKey>, notary: &dyn Notary) -> Option<Arc<Device>> {
         match self.peer(loaded, notary) {
-            Step::NeedsKey(ticket) => Step::NeedsKey(ticket),
-            Step::Done(peer) => Step::Done(Outcome::Again(
-                first,
-                peer.map(|peer| Arc::clone(&peer.device)),
-            )),
+            Step::Done(peer) => peer.map(|peer| Arc::clone(&peer.device)),
+            Step::NeedsKey(_) => None,
         }
     }
 
@@ -297,10 +331,7 @@ impl<'p> Message<'p> {
         if why.check() <= Check::Signature {
             return None;
         }
-        match self.peer(loaded, notary) {
-            Step::Done(peer) => peer.map(|peer| peer.device.id.clone()),
-            Step::NeedsKey(_) => None,
-        }
+        self.device(loaded, notary).map(|device| device.id.clone())
     }
 
     fn peer(&self, loaded: Option<&LoadedKey>, notary: &dyn Notary) -> Step<Option<Arc<PeerKey>>> {
@@ -313,251 +344,3 @@ impl<'p> Message<'p> {
         }
     }
 }
-
-/// What the program gets, and how.
-struct Program<'a> {
-    version: Version,
-    longest: u32,
-    sender_in_topic: bool,
-    rule: &'a Rule,
-    now: UnixTime,
-}
-
-impl<'a> Program<'a> {
-    /// As it is, but for what is ours; the token stays.
-    fn pass(&self, publish: &Publish<'_>, out: &mut BytesMut) -> Arrival<'a> {
-        if claims_a_sender(publish) {
-            return rejected(Some(self.rule), TOPIC_VERIFIED);
-        }
-        let rewrite = Rewrite::of(publish, with_token);
-        match rewrite.write(self.version, self.longest, out) {
-            Ok(()) => Arrival::Delivered(self.delivered()),
-            Err(_) => Arrival::TooLarge { rule: self.rule },
-        }
-    }
-
-    fn hand_on(&self, message: &Message<'_>, outcome: Outcome, out: &mut BytesMut) -> Arrival<'a> {
-        match outcome {
-            Outcome::Again(first, device) => self.again(message, first, device.as_deref(), out),
-            Outcome::Failed(failure) if self.rule.mode == Mode::Observe => {
-                self.refused(&message.publish, failure.code(), None, out)
-            }
-            Outcome::Failed(failure) => Arrival::Failed(failure),
-            Outcome::Rejected(why, sender) => {
-                self.refused(&message.publish, why.code(), sender, out)
-            }
-            Outcome::Verified(verified, first) => self.verified(message, &verified, first, out),
-        }
-    }
-
-    fn verified(
-        &self,
-        message: &Message<'_>,
-        verified: &Verified,
-        first: Option<FirstVerdict>,
-        out: &mut BytesMut,
-    ) -> Arrival<'a> {
-        let word = VerdictWord::of(verified);
-        let retain = message.publish.retain || verified.delivery == Delivery::Retained;
-        let said = Said {
-            word,
-            sender: Some(&verified.device.id),
-            roles: &verified.device.roles,
-            issued_at: Some(verified.issued_at),
-            refused: None,
-        };
-        self.write(&message.publish, retain, &said, out, || Delivered {
-            word: Some(word),
-            sender: Some(verified.device.id.clone()),
-            first,
-            ..self.delivered()
-        })
-    }
-
-    fn again(
-        &self,
-        message: &Message<'_>,
-        first: FirstVerdict,
-        device: Option<&Device>,
-        out: &mut BytesMut,
-    ) -> Arrival<'a> {
-        let sender = first.sender.clone();
-        let said = Said {
-            word: first.word,
-            sender: Some(&sender),
-            roles: device.map_or(&[], |device| &device.roles),
-            issued_at: Some(first.issued_at),
-            refused: None,
-        };
-        self.write(&message.publish, first.retain, &said, out, || Delivered {
-            word: Some(first.word),
-            sender: Some(sender.clone()),
-            first: Some(first),
-            again: true,
-            ..self.delivered()
-        })
-    }
-
-    /// Not delivered under `enforce`, delivered and marked under `observe`, never as if it were verified.
-    fn refused(
-        &self,
-        publish: &Publish<'_>,
-        code: &'static str,
-        sender: Option<DeviceId>,
-        out: &mut BytesMut,
-    ) -> Arrival<'a> {
-        if self.rule.mode == Mode::Enforce {
-            let rule = Some(self.rule);
-            return Arrival::Rejected { rule, code, sender };
-        }
-        if claims_a_sender(publish) {
-            return rejected(Some(self.rule), TOPIC_VERIFIED);
-        }
-        let said = Said {
-            word: VerdictWord::Unverified,
-            sender: None,
-            roles: &[],
-            issued_at: None,
-            refused: Some(code),
-        };
-        self.write(publish, publish.retain, &said, out, || Delivered {
-            word: Some(VerdictWord::Unverified),
-            refused: Some(code),
-            ..self.delivered()
-        })
-    }
-
-    /// With what is said of it, or without where that is too long for the program.
-    fn write(
-        &self,
-        publish: &Publish<'_>,
-        retain: bool,
-        said: &Said<'_>,
-        out: &mut BytesMut,
-        delivered: impl FnOnce() -> Delivered<'a>,
-    ) -> Arrival<'a> {
-        let publish = Publish { retain, ..*publish };
-        let head = match said.sender {
-            Some(sender) if self.sender_in_topic => &[VERIFIED_LEVEL, "/", sender.as_str(), "/"],
-            _ => &[""; 4],
-        };
-        let bare = Rewrite {
-            topic_head: head,
-            ..Rewrite::of(&publish, self.kept())
-        };
-        let written = said.annotate(self.now, |added| {
-            let annotated = Rewrite { added, ..bare };
-            annotated
-                .write(self.version, self.longest, out)
-                .or_else(|_| bare.write(self.version, self.longest, out))
-        });
-        match written {
-            Ok(()) => Arrival::Delivered(delivered()),
-            Err(_) => Arrival::TooLarge { rule: self.rule },
-        }
-    }
-
-    /// Which properties the program gets of a message that is judged.
-    fn kept(&self) -> fn(&Property<'_>) -> bool {
-        match self.rule.incoming.first().ignore_user_properties {
-            true => without_user,
-            false => without_ours,
-        }
-    }
-
-    fn delivered(&self) -> Delivered<'a> {
-        Delivered {
-            rule: self.rule,
-            word: None,
-            sender: None,
-            refused: None,
-            first: None,
-            again: false,
-        }
-    }
-}
-
-/// What is said of a message that is handed on.
-struct Said<'s> {
-    word: VerdictWord,
-    sender: Option<&'s DeviceId>,
-    roles: &'s [RoleName],
-    issued_at: Option<UnixTime>,
-    refused: Option<&'static str>,
-}
-
-impl Said<'_> {
-    /// Lets the properties that say it be used.
-    fn annotate<T>(&self, now: UnixTime, mut with: impl FnMut(&[Property<'_>]) -> T) -> T {
-        let roles = joined(self.roles);
-        let age = self
-            .issued_at
-            .map(|at| now.since(at).saturating_mul(MILLISECONDS).to_string());
-        let verdict = (VERDICT_PROPERTY, Some(self.word.as_str()));
-        let pairs = [
-            (SENDER_PROPERTY, self.sender.map(DeviceId::as_str)),
-            (ROLES_PROPERTY, roles.as_deref()),
-            (AGE_PROPERTY, age.as_deref()),
-            verdict,
-            (CODE_PROPERTY, self.refused),
-        ];
-        let mut added = [Property::UserProperty("", ""); 5];
-        let mut length = 0;
-        let said = pairs
-            .into_iter()
-            .filter_map(|(name, value)| Some(Property::UserProperty(name, value?)));
-        for (to, property) in added.iter_mut().zip(said) {
-            *to = property;
-            length = usize::saturating_add(length, 1);
-        }
-        with(added.get(..length).unwrap_or_default())
-    }
-}
-
-/// The names with commas between them; none of them has one.
-fn joined(roles: &[RoleName]) -> Option<Cow<'_, str>> {
-    match roles {
-        [] => None,
-        [role] => Some(Cow::Borrowed(role.as_str())),
-        roles => {
-            let names: Vec<&str> = roles.iter().map(RoleName::as_str).collect();
-            Some(Cow::Owned(names.join(",")))
-        }
-    }
-}
-
-/// Whether a topic looks like what a listener with `sender_in_topic` says of a verified message.
-fn claims_a_sender(publish: &Publish<'_>) -> bool {
-    let mut levels = publish.topic.split('/');
-    levels.next() == Some(VERIFIED_LEVEL) && levels.next().is_some()
-}
-
-fn without_ours(property: &Property<'_>) -> bool {
-    match property {
-        Property::TopicAlias(_) => false,
-        Property::UserProperty(name, _) => !is_ours(name),
-        _ => true,
-    }
-}
-
-fn without_user(property: &Property<'_>) -> bool {
-    !matches!(
-        property,
-        Property::TopicAlias(_) | Property::UserProperty(..)
-    )
-}
-
-fn with_token(property: &Property<'_>) -> bool {
-    matches!(property, Property::UserProperty(TOKEN_PROPERTY, _)) || without_ours(property)
-}
-
-fn rejected<'a>(rule: Option<&'a Rule>, code: &'static str) -> Arrival<'a> {
-    Arrival::Rejected {
-        rule,
-        code,
-        sender: None,
-    }
-}
-
-const TOPIC_VERIFIED: &str = "topic-verified";
-const MILLISECONDS: u64 = 1000;

@@ -7,8 +7,8 @@ use crate::gateway::packet::{self, Property, Publish, Rewrite, Version};
 use crate::gateway::rules::{Form, Mode, OutgoingRule, Permissions, Rule, RuleName, Rules};
 use crate::wire::Qos;
 use bytes::BytesMut;
-use edgeseal_trust::token::{Kind, MintRefusal, Properties, TokenId};
-use edgeseal_trust::topic::Topic;
+use edgeseal_trust::token::{Failure, Kind, MintRefusal, Properties, TokenId};
+use edgeseal_trust::topic::{Topic, TopicFilter};
 use std::borrow::Cow;
 
 /// How a program's messages go out.
@@ -140,14 +140,22 @@ pub(super) fn allowed<'t, 'a>(
         let sentence = format!("the topic is no topic name: {why}");
         SendRefusal::new(None, "topic-name", TOPIC_NAME_INVALID, sentence)
     })?;
-    if !context
-        .permissions
-        .may_publish(topic, notary.device().as_ref())
-    {
+    let (device, permissions) = (notary.device(), context.permissions);
+    if !permissions.may_publish(topic, device.as_ref()) {
+        if device.is_none() && names_device(&permissions.publish) {
+            return Err(NotSent::Failed(Failure::NotEnrolled.into()));
+        }
         let sentence = format!("the listener's publish list has no {:?}", topic.as_str());
         return Err(SendRefusal::new(None, "topic-not-listed", NOT_AUTHORIZED, sentence).into());
     }
     Ok((topic, context.rules.find(topic)))
+}
+
+/// Whether what a list allows depends on the name of this device: without one nobody can tell, so nothing is
+/// refused for good.
+pub(super) fn names_device(list: &[TopicFilter]) -> bool {
+    list.iter()
+        .any(|filter| filter.as_str().split('/').any(|level| level == "{device}"))
 }
 
 /// What is to be signed of a message or will.

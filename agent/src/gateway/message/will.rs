@@ -63,15 +63,15 @@ pub fn will<'a>(
         rule,
     };
     if rule.mode == Mode::Pass {
-        return plain.forward(|name| !is_ours(name) || name == TOKEN_PROPERTY, None);
+        return plain.forward(token_stays, None);
     }
     if rule.outgoing.relay {
         return match expect_token(Carried::of(&will.properties, will.payload)) {
-            Ok(Carried::Property(token)) => plain.with_token(token, None),
-            Ok(_) => plain.forward(|name| !is_ours(name), None),
-            Err(code) if rule.mode == Mode::Observe => {
-                plain.forward(|name| !is_ours(name), Some(code))
+            Ok(Carried::Property(token)) if context.upstream == Version::V311 => {
+                plain.with_token(token, None)
             }
+            Ok(_) => plain.forward(token_stays, None),
+            Err(code) if rule.mode == Mode::Observe => plain.forward(is_not_ours, Some(code)),
             Err(code) => Err(send::relay_refused(rule, code)),
         };
     }
@@ -84,9 +84,7 @@ pub fn will<'a>(
     };
     match send::sign(&statement, rule, context, notary) {
         Ok(minted) => plain.with_token(&minted.token, Some((minted.id, minted.expires_at))),
-        Err(why) if rule.mode == Mode::Observe => {
-            plain.forward(|name| !is_ours(name), Some(why.code()))
-        }
+        Err(why) if rule.mode == Mode::Observe => plain.forward(is_not_ours, Some(why.code())),
         Err(why) => Err(why),
     }
 }
@@ -105,7 +103,7 @@ impl<'a> Outgoing<'_, 'a> {
         token: &str,
         minted: Option<(TokenId, UnixTime)>,
     ) -> Result<SignedWill, NotSent<'a>> {
-        let mut signed = self.forward(|name| !is_ours(name), None)?;
+        let mut signed = self.forward(is_not_ours, None)?;
         signed.id = minted.map(|(id, _)| id);
         signed.expires_at = minted.map(|(_, expires_at)| expires_at);
         let deletion = self.will.retain && self.will.payload.is_empty();
@@ -173,4 +171,12 @@ impl<'a> Outgoing<'_, 'a> {
         let sentence = "a will with its token is longer than the 65535 octets that MQTT carries";
         SendRefusal::new(Some(self.rule), "packet-size", PACKET_TOO_LARGE, sentence).into()
     }
+}
+
+fn is_not_ours(name: &str) -> bool {
+    !is_ours(name)
+}
+
+fn token_stays(name: &str) -> bool {
+    name == TOKEN_PROPERTY || is_not_ours(name)
 }

@@ -68,5 +68,5 @@ impl Clause {
 }
 
 /// Reason codes of refusals (5.0 section 2.4).
-pub(super) const MALFORMED_PACKET: u8 = 0x81;
+const MALFORMED_PACKET: u8 = 0x81;
 pub(super) const PROTOCOL_ERROR: u8 = 0x82;

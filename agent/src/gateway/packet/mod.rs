@@ -174,3 +174,6 @@ const SECOND_CONNECT: Clause = Clause::protocol_error(
     "MQTT-3.1.0-2",
     "CONNECT where it may not stand",
 );
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use super::PacketType;
 use super::Version;
 use super::cursor::Cursor;
-use super::malformed::{Clause, MALFORMED_PACKET, Malformed, PROTOCOL_ERROR};
-use super::property::{Carrier, Property, SUBSCRIPTION_IDENTIFIER, USER_PROPERTY};
+use super::malformed::{Clause, Malformed, PROTOCOL_ERROR};
+use super::property::{Carrier, Property, SUBSCRIPTION_IDENTIFIER, UNKNOWN, USER_PROPERTY};
 use crate::wire::Qos;
 use std::num::{NonZeroU16, NonZeroU32};
 
@@ -222,12 +222,10 @@ fn expect_sound(mut cursor: Cursor<'_>, carrier: Carrier) -> Result<(), Malforme
     let mut seen = 0_u64;
     while !cursor.is_empty() {
         let id = cursor.property_id()?;
-        if carrier.may_carry(id) == Some(false) {
-            return Err(Malformed {
-                statement: "section 2.2.2.2",
-                what: "a property that packets of this type do not have",
-                reason: MALFORMED_PACKET,
-            });
+        match carrier.may_carry(id) {
+            Some(true) => {}
+            Some(false) => return Err(MISPLACED.broken(Version::V5)),
+            None => return Err(UNKNOWN.broken(Version::V5)),
         }
         let bit = 1_u64.wrapping_shl(u32::from(id));
         if seen & bit != 0 && !may_repeat(id, carrier) {
@@ -247,3 +245,9 @@ fn may_repeat(id: u8, carrier: Carrier) -> bool {
     id == USER_PROPERTY
         || (id == SUBSCRIPTION_IDENTIFIER && carrier == Carrier::Packet(PacketType::Publish))
 }
+
+const MISPLACED: Clause = Clause::malformed(
+    "",
+    "section 2.2.2.2",
+    "a property that packets of this type do not have",
+);

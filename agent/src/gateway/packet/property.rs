@@ -270,7 +270,7 @@ fn response_topic<'a>(cursor: &mut Cursor<'a>) -> Result<&'a str, Malformed> {
     Ok(name)
 }
 
-const UNKNOWN: Clause = Clause::malformed("", "section 2.2.2.2", "an unknown property");
+pub(super) const UNKNOWN: Clause = Clause::malformed("", "section 2.2.2.2", "an unknown property");
 const PAYLOAD_FORMAT: Clause = out_of_range(
     "section 3.3.2.3.2",
     "Payload Format Indicator is not 0 or 1",

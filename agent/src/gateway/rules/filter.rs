@@ -76,11 +76,8 @@ pub fn covers(wide: &str, narrow: &str) -> bool {
     if !reaches_first_level(wide, narrow) {
         return false;
     }
-    if (wide, narrow) == ("+/#", "#") {
-        return true; // every topic has a first level
-    }
-    let mut narrow = narrow.split('/');
-    for wanted in wide.split('/') {
+    let mut narrow = spelled_out(narrow).split('/');
+    for wanted in spelled_out(wide).split('/') {
         if wanted == "#" {
             return true; // what lies before was the same, and "a/#" matches "a" as well
         }
@@ -101,7 +98,7 @@ pub fn overlaps(one: &str, other: &str) -> bool {
     if !reaches_first_level(one, other) || !reaches_first_level(other, one) {
         return false;
     }
-    let (mut one, mut other) = (one.split('/'), other.split('/'));
+    let (mut one, mut other) = (spelled_out(one).split('/'), spelled_out(other).split('/'));
     loop {
         match (one.next(), other.next()) {
             (None, None) => return true,
@@ -111,6 +108,15 @@ pub fn overlaps(one: &str, other: &str) -> bool {
             (Some(level), Some(another)) if level == another => {}
             (Some(_), Some(_)) => return false,
         }
+    }
+}
+
+/// The filter with the level that every topic has below the beginning of these: no topic is empty.
+fn spelled_out(filter: &str) -> &str {
+    match filter {
+        "#" => "+/#",
+        "/#" => "/+/#",
+        other => other,
     }
 }
 

@@ -9,6 +9,9 @@ mod audience;
 mod filter;
 mod incoming;
 mod permissions;
+#[cfg(test)]
+mod tests;
+mod words;
 
 pub use audience::{AudienceRefused, AudienceTemplate, InvalidTemplate};
 pub use filter::{InvalidSubscription, Subscription, covers, overlaps};
@@ -111,6 +114,12 @@ impl Rules {
             .iter()
             .find(|rule| rule.filter.matches(topic, None))
             .unwrap_or(&self.last)
+    }
+
+    /// The rules of the configuration, without the built-in ones.
+    #[must_use]
+    pub fn stated(&self) -> &[Rule] {
+        self.rules.split_last().map_or(&[], |(_, stated)| stated)
     }
 
     /// Every rule in the order in which they are asked, the built-in ones last.
