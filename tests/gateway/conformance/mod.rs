@@ -118,6 +118,7 @@ fn compare(case: &Case, version: u8, broker: u16, gateway: u16) -> Option<String
     let mut through = Talk::new("gateway", gateway, case.name, version, Some(&direct));
     (case.play)(&mut through);
     let through = through.end();
+    if std::env::var_os("SHOW").is_some() { eprintln!("{} [{}] v{version}\n{}", case.name, case.clause, text(&direct)); }
     let is_same = text(&direct) == text(&through);
     let reason = case
         .differs

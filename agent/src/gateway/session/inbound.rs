@@ -163,6 +163,7 @@ impl Session {
             first: first.as_ref(),
             loaded,
             record: &mut record,
+            copies: &mut message::Copies::default(),
         };
         let out = &mut self.local_output;
         let step = message::receive(&publish, &mut context, around.notary, out);
