@@ -16,7 +16,6 @@ pub(crate) struct World {
     pub(crate) devices: Vec<Device>,
     _wires: Vec<Wire>,
     pub(crate) broker: Broker,
-    pub(crate) upstream: Upstream,
     _place: TempDir,
 }
 
@@ -104,7 +103,6 @@ impl World {
             devices,
             _wires: wires,
             broker,
-            upstream,
             _place: directory,
         }
     }

@@ -101,6 +101,8 @@ impl Session {
             return Ok(());
         };
         let bridge = program.is_bridge;
+        // What another program gets first is no replay for this one. A failure here is every judgement's, and told there.
+        let _told_later = around.notary.introduce(&program.consumer);
         let device = around.notary.device();
         let context = SubscribeContext {
             rules: around.rules,
