@@ -14,6 +14,7 @@
 #![allow(dead_code)] // TEMPORARY
 mod broker;
 mod client;
+mod conformance;
 mod domain;
 mod exchange;
 mod mosquitto;

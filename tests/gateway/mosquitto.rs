@@ -38,8 +38,8 @@ impl Tools {
         let (batches, wanted) = channel::<Batch>();
         let (plan, log) = (plan.clone(), log.clone());
         std::thread::spawn(move || {
-            for batch in wanted {
-                publish(&plan, &batch);
+            for (number, batch) in wanted.into_iter().enumerate() {
+                publish(&plan, &batch, number);
                 log.push(Event::Acked(batch.prefix));
             }
         });
@@ -213,38 +213,22 @@ fn message(line: &str, dup: bool) -> Message {
 }
 
 /// Until it says that everything is acknowledged; a script would do the same.
-fn publish(plan: &Plan, batch: &Batch) {
-    if batch.qos > 0 {
-        repeated(plan, &plan.id, batch, |command| {
-            command.arg(if batch.lines.is_empty() { "-n" } else { "-l" });
-        });
-        return;
-    }
-    // At the end of its input it disconnects, at QoS 0 also before everything is sent: one run for each.
-    let from = &plan.id;
-    for (number, line) in batch.lines.lines().enumerate() {
-        // It has ended before the broker has read all of it: under the same identifier the next one would cut it off.
-        let plan = Plan {
-            id: format!("{}{}", plan.id, number % 10),
-            ..plan.clone()
-        };
-        repeated(&plan, from, batch, |command| {
-            command.args(["-m", line]);
-        });
-    }
-}
-
-fn repeated(plan: &Plan, from: &str, batch: &Batch, content: impl Fn(&mut Command)) {
+fn publish(plan: &Plan, batch: &Batch, number: usize) {
     loop {
         let mut command = Command::new(PUBLISH);
-        connection(&mut command, plan, &format!("{}-pub", plan.id));
+        // It ends before the broker has read all of it: under the same identifier the next one would cut it off.
+        connection(
+            &mut command,
+            plan,
+            &format!("{}-pub{}", plan.id, number % 10),
+        );
         command.args(["-t", &batch.topic, "-q", &batch.qos.to_string()]);
-        content(&mut command);
+        command.arg(if batch.lines.is_empty() { "-n" } else { "-l" });
         if batch.retain {
             command.arg("-r");
         }
         if plan.version == 5 {
-            command.args(["-D", "publish", "user-property", "from", from]);
+            command.args(["-D", "publish", "user-property", "from", &plan.id]);
         }
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();

@@ -7,6 +7,7 @@ use crate::wire::Wire;
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use tempfile::TempDir;
 
 /// The publisher's device and the subscriber's: their programs reach the broker through their own gateway.
@@ -15,7 +16,6 @@ pub(crate) struct World {
     pub(crate) devices: Vec<Device>,
     _wires: Vec<Wire>,
     pub(crate) broker: Broker,
-    pub(crate) upstream: Upstream,
     _place: TempDir,
 }
 
@@ -103,7 +103,6 @@ impl World {
             devices,
             _wires: wires,
             broker,
-            upstream,
             _place: directory,
         }
     }
@@ -162,6 +161,9 @@ impl Device {
         for device in &mut devices {
             device.start();
         }
+        // Nobody knows what was accepted before the first start, so messages of that second are refused.
+        let first = now();
+        until("the next second", || now() > first + 1);
         devices
     }
 
@@ -208,6 +210,12 @@ impl Device {
     }
 }
 
+/// Whole seconds.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.unwrap().as_secs()
+}
+
 fn configuration(place: &Path, port: u16, socket: &Path, upstream: &str) -> String {
     let (state, run) = (place.join("state"), place.join("run"));
     format!(
@@ -218,6 +226,7 @@ dangerous_volatile_state = true
 
 [clock]
 unsynchronized = "allow"
+leeway_seconds = 0
 
 [[gateway.upstream]]
 {upstream}will_delay_seconds = 1

@@ -133,6 +133,18 @@ impl Agent {
         })
     }
 
+    /// Makes a consumer known before its first message.
+    ///
+    /// # Errors
+    /// [`Failure`] at the bound of consumers, or where it cannot be stored.
+    pub(super) fn introduce(&self, consumer: &ConsumerId) -> Result<(), Failure> {
+        self.with_all(|working, now| {
+            let memory = working.engine.memory();
+            let known = memory.map_or(Ok(()), |memory| memory.introduce(consumer, now.time));
+            known.and(working.keeper.store(&mut working.engine))
+        })
+    }
+
     /// Judges a message and tells of every check; nothing is remembered.
     pub async fn explain(&self, request: &VerifyRequest, consumer: &ConsumerId) -> Explanation {
         self.with_keys(|working, now, loaded| {

@@ -8,6 +8,7 @@ use crate::wire::{LoginRequest, Signed};
 use edgeseal_trust::id::{Audience, DeviceId};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::PeerKey;
+use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{Failure, Received, Verdict, Verified};
 use std::sync::Arc;
@@ -52,6 +53,10 @@ impl Notary for AgentNotary {
             audience: audience.clone(),
             lifetime_seconds: Some(lifetime_seconds),
         })
+    }
+
+    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure> {
+        self.agent.introduce(consumer)
     }
 
     fn judge(

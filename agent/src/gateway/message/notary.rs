@@ -6,6 +6,7 @@ use edgeseal_trust::clock::Now;
 use edgeseal_trust::id::{Audience, DeviceId};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::PeerKey;
+use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{Failure, Received, Verdict, Verified};
 use std::sync::Arc;
@@ -29,6 +30,13 @@ pub trait Notary {
     /// # Errors
     /// [`NotSigned`]; no id has been used then.
     fn login(&mut self, audience: &Audience, lifetime_seconds: u64) -> Result<Signed, NotSigned>;
+
+    /// Makes a consumer known before its first message, so that it begins with what others had accepted by
+    /// now and not later: what one program gets first is no replay for the next one.
+    ///
+    /// # Errors
+    /// [`Failure`] at the bound of consumers, or where it cannot be stored.
+    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure>;
 
     /// Judges a message. The verdict may be used when this returns: what it changed in the replay memory
     /// is stored. `before_stored` runs once a message is verified and before that is stored, so that what
@@ -94,6 +102,12 @@ impl Notary for EngineNotary<'_> {
             lifetime_seconds: Some(lifetime_seconds),
         };
         self.engine.login(&request, &self.now)
+    }
+
+    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure> {
+        let time = self.now.time;
+        let memory = self.engine.memory();
+        memory.map_or(Ok(()), |memory| memory.introduce(consumer, time))
     }
 
     fn judge(
