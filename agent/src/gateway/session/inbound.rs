@@ -29,8 +29,6 @@ pub(super) struct Inbound {
     pub(super) copies: Copies,
     /// Waits for a key to be loaded.
     waiting: Option<Frame>,
-    /// Copies of one message for several subscriptions.
-    pub(super) copies: Copies,
 }
 
 /// Whether a packet identifier of the broker stands for something new.
@@ -139,7 +137,6 @@ impl Session {
             copies: &mut self.inbound.copies,
             first: first.as_ref(),
             loaded,
-            copies: &mut self.inbound.copies,
             record: &mut record,
         };
         let out = &mut self.local_output;
