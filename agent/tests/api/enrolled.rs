@@ -256,6 +256,8 @@ fn login_jwks_and_peers_answer_as_documented() {
     assert!(keys.iter().all(|key| key.get("d").is_none()));
     let page = daemon.get("/v1/peers?limit=1").json();
     assert_eq!(page["peers"][0]["device"], "pump-1");
+    let text = String::from_utf8(place.say(&["peers"]).out).unwrap();
+    assert!(text.starts_with("pump-1 "), "{text}");
     assert_eq!(page["next"], "pump-1");
     let rest = place.say(&["peers", "--json", "--after", "pump-1"]).json();
     assert_eq!(rest["peers"][0]["device"], "pump-2");

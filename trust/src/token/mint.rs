@@ -109,7 +109,7 @@ pub enum MintRefusal {
         audience: Audience,
     },
     /// The data would have been captured after it was signed.
-    #[error("the data is said to be captured at {captured_at}, later than now, {issued_at}")]
+    #[error("the data is said to be captured at {captured_at:#}, later than now, {issued_at:#}")]
     CapturedLater {
         /// What was stated.
         captured_at: UnixTime,
