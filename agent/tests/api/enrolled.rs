@@ -6,7 +6,7 @@ use crate::place::{Place, Said};
 use edgeseal_trust::registry::DeviceState;
 use serde_json::{Value, json};
 
-const TOPIC: &str = "site/pump-1/temp";
+pub(crate) const TOPIC: &str = "site/pump-1/temp";
 
 fn sign(place: &Place) -> String {
     let signed = place.say(&["sign", "--topic", TOPIC, "--payload", "21.5"]);

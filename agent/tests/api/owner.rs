@@ -1,6 +1,7 @@
 //! Root prepares the state of an agent that is another user.
 
 use crate::domain::{Domain, enrolled};
+use crate::enrolled::TOPIC;
 use crate::place::Place;
 use edgeseal_trust::registry::DeviceState;
 use std::fs;
@@ -32,9 +33,11 @@ fn what_root_writes_belongs_to_the_owner_of_the_state_directory() {
 #[test]
 fn nothing_in_the_state_directory_is_for_others() {
     let (place, _domain) = enrolled("");
-    let mut daemon = place.start();
+    let daemon = place.start();
     assert_eq!(
-        place.say(&["sign", "site/pump-1/temp", "--text", "1"]).exit,
+        place
+            .say(&["sign", "--topic", TOPIC, "--payload", "1"])
+            .exit,
         0
     );
     daemon.stop();
