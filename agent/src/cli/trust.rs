@@ -28,7 +28,7 @@ pub(super) struct TrustArgs {
 enum TrustVerb {
     /// Apply a bundle file, as a whole or not at all
     #[command(
-        after_help = "Example:\n  edgeseal-agent trust apply farm.bundle --root \"eight words of the root\"\n  edgeseal-agent trust apply farm.bundle\n\nThe words are needed once: compare them with those that `edgeseal domain init` showed."
+        after_help = "Example:\n  edgeseal-agent trust apply bundle.edgeseal --root \"eight words of the root\"\n  edgeseal-agent trust apply bundle.edgeseal\n\nThe words are needed once: compare them with those that `edgeseal domain init` showed."
     )]
     Apply(ApplyArgs),
     /// Show the trust data in force

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  edgeseal publish --keys /media/usb/farm-keys\n  \
-    edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --days 30 --to /media/usb/farm.edgeseal\n  \
+    edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --days 30 --to /media/usb/bundle.edgeseal\n  \
     edgeseal publish --again --to copy.edgeseal"
 )]
 pub(crate) struct Args {
