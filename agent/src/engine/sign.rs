@@ -1,6 +1,6 @@
 //! Signing: the agent says who and when, the caller what and where.
 
-use super::resend::MessageHash;
+use super::resend::{Message, MessageHash};
 use super::{Engine, NotSigned, Settings, SignFailure, SignRefusal, counts};
 use crate::wire::{LoginRequest, PropertiesBody, SignRequest, Signed};
 use edgeseal_trust::clock::{ClockState, Now};
@@ -57,25 +57,32 @@ impl Engine {
         let stream = request.qos.map_or(Stream::Reliable, |qos| qos.stream());
         let issued = self.signer.issued.of(stream);
         let payload = PayloadHash::of(request.payload_b64.as_slice());
-        let message = MessageHash::of(request.kind, &request.topic, payload);
+        let everybody = Audience::Domain(ready.view.domain.clone());
+        let audience = request.audience.as_ref().unwrap_or(&everybody);
+        let mut pairs = Vec::new();
+        let none = PropertiesBody::default();
+        let properties = request.properties.as_ref().unwrap_or(&none);
+        let properties = properties.borrow(&mut pairs);
+        let message = Message {
+            kind: request.kind,
+            topic: &request.topic,
+            payload,
+            audience,
+            properties,
+            vouched: request.vouched,
+        };
+        let message = message.hash();
         let id = match request.resend {
             None => ready.next_id(stream, issued)?,
             Some(id) if ready.was_given(id, stream, issued, message) => id,
             Some(id) => return Err(SignRefusal::ResendUnknown(id).into()),
         };
-        let everybody = Audience::Domain(ready.view.domain.clone());
-        let mut pairs = Vec::new();
-        let none = PropertiesBody::default();
         let mut draft = Draft {
             kind: request.kind,
             topic: request.topic.as_bytes(),
             payload,
-            properties: request
-                .properties
-                .as_ref()
-                .unwrap_or(&none)
-                .borrow(&mut pairs),
-            audience: request.audience.as_ref().unwrap_or(&everybody),
+            properties,
+            audience,
             issued_at: now.time,
             lifetime_seconds: request
                 .lifetime_seconds
@@ -112,8 +119,7 @@ impl Engine {
         };
         let token = ready.minter.mint_login(&draft).map_err(SignRefusal::from)?;
         let kid = ready.minter.key().public().id();
-        // No message is the empty one: an id of a login is never given again.
-        let nothing = MessageHash::of(Kind::Message, "", PayloadHash::of(&[]));
+        let nothing = MessageHash::NONE; // the id of a login is never given again
         self.signer.issued.of_mut(stream).give(nothing);
         Ok(Signed::new(token, id, kid, now.time, lifetime_seconds))
     }
