@@ -83,7 +83,7 @@ pub enum Rejection {
     #[error("the {0} is not canonical base64url without padding")]
     Encoding(Part),
     /// Past its time.
-    #[error("expired {by_seconds} s ago, at {expired_at:#} (leeway {leeway_seconds} s)")]
+    #[error("expired {by_seconds} s ago, at {expired_at:#}, leeway {leeway_seconds} s")]
     Expired {
         /// Seconds since `exp`.
         by_seconds: u64,
@@ -111,7 +111,7 @@ pub enum Rejection {
         expected: &'static str,
     },
     /// Issued in the future.
-    #[error("issued {by_seconds} s in the future, at {issued_at:#} (leeway {leeway_seconds} s)")]
+    #[error("issued {by_seconds} s in the future, at {issued_at:#}, leeway {leeway_seconds} s")]
     IssuedInFuture {
         /// Seconds until `iat`.
         by_seconds: u64,
