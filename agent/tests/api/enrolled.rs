@@ -189,7 +189,19 @@ fn only_a_person_introduces_the_first_root_also_beside_a_running_agent() {
         "{applied:?}"
     );
     sign(&place);
+    // Pinned, the same words are right and others are not, whether an agent runs or not.
+    let words_of_none = |place: &Place| {
+        let refused = place.say(&["trust", "apply", bundle, "--root", wrong, "--json"]);
+        assert_eq!(
+            (refused.exit, &refused.json()["code"]),
+            (1, &json!("root-words"))
+        );
+        let again = place.say(&["trust", "apply", bundle, "--root", &domain.words()]);
+        assert_eq!(again.exit, 0, "{again:?}");
+    };
+    words_of_none(&place);
     daemon.stop();
+    words_of_none(&place);
 }
 
 #[test]
