@@ -56,7 +56,7 @@ pub(super) fn peers(context: &Context, args: &PeersArgs) -> Result<Exit, Complai
         return Ok(Exit::Ok);
     }
     for peer in &page.peers {
-        let mut line = format!("{:<24} {}", peer.device, word(&peer.state));
+        let mut line = format!("{:<24} {}", peer.device.as_str(), word(&peer.state));
         let roles: Vec<&str> = peer.roles.iter().map(|role| role.as_str()).collect();
         let groups: Vec<&str> = peer.groups.iter().map(|group| group.as_str()).collect();
         for (what, names) in [("roles", roles), ("groups", groups)] {
