@@ -4,9 +4,9 @@ use super::body::{self, Reply};
 use super::problem::Problem;
 use super::route::{self, Endpoint, JSON, Route};
 use super::server::Seat;
-use super::{Asker, Shared, handlers, health, metrics, registry, trust};
+use super::{Asker, Shared, Throttled, handlers, health, metrics, registry, trust};
 use crate::log::Escaped;
-use crate::wire::ErrorClass;
+use crate::wire::{ErrorClass, OneOrMany};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Request, Response};
@@ -103,16 +103,33 @@ fn expect_patience(shared: &Shared, asker: &Asker) -> Result<(), Problem> {
     let Some(rate) = asker.access.rate else {
         return Ok(());
     };
-    shared.throttle(asker.uid, rate).map_err(|throttled| {
-        shared.metrics.throttled();
-        let problem = Problem::new(
-            ErrorClass::Throttled,
-            "throttled",
-            "this user asks more often than it may",
-            "wait as Retry-After says, send arrays, or raise requests_per_second in [[api.caller]]",
-        );
-        problem.retry_after(throttled.retry_after_seconds)
-    })
+    let taken = shared.throttle(asker.uid, rate);
+    taken.map_err(|throttled| too_often(shared, throttled))
+}
+
+/// Every element of an array counts as a request; the first has been counted.
+pub(super) fn expect_patience_for<T>(
+    shared: &Shared,
+    asker: &Asker,
+    requests: &OneOrMany<T>,
+) -> Result<(), Problem> {
+    let others = requests.as_slice().len().saturating_sub(1);
+    let (Some(rate), Ok(others @ 1..)) = (asker.access.rate, u32::try_from(others)) else {
+        return Ok(());
+    };
+    let taken = shared.throttle_others(asker.uid, rate, others);
+    taken.map_err(|throttled| too_often(shared, throttled))
+}
+
+fn too_often(shared: &Shared, throttled: Throttled) -> Problem {
+    shared.metrics.throttled();
+    let problem = Problem::new(
+        ErrorClass::Throttled,
+        "throttled",
+        "this user asks more often than it may; every element of an array counts",
+        "wait as Retry-After says, or raise requests_per_second and burst in [[api.caller]]",
+    );
+    problem.retry_after(throttled.retry_after_seconds)
 }
 
 /// Whoever may do nothing learns nothing, not even which paths there are.

@@ -122,6 +122,7 @@ impl<'a> Found<'a> {
 
     fn complete(self, profile: Profile) -> Result<Claims<'a>, Rejection> {
         let missing = Rejection::ClaimMissing;
+        let captured_at = self.cap;
         let message = match profile {
             Profile::Login => None,
             Profile::Message => Some(MessageClaims {
@@ -134,7 +135,7 @@ impl<'a> Found<'a> {
                 vouched: self.vch,
             }),
         };
-        Ok(Claims {
+        let claims = Claims {
             issuer: self.iss.ok_or(missing("iss"))?,
             subject: self.sub.ok_or(missing("sub"))?,
             audience: self.aud.ok_or(missing("aud"))?,
@@ -142,7 +143,11 @@ impl<'a> Found<'a> {
             expires_at: self.exp.ok_or(missing("exp"))?,
             id: self.jti.ok_or(missing("jti"))?,
             message,
-        })
+        };
+        if captured_at.is_some_and(|captured_at| captured_at > claims.issued_at) {
+            return Err(Rejection::ClaimValue("cap"));
+        }
+        Ok(claims)
     }
 }
 

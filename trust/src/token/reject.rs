@@ -83,7 +83,7 @@ pub enum Rejection {
     #[error("the {0} is not canonical base64url without padding")]
     Encoding(Part),
     /// Past its time.
-    #[error("expired {by_seconds} s ago, at {expired_at} (leeway {leeway_seconds} s)")]
+    #[error("expired {by_seconds} s ago, at {expired_at:#}, leeway {leeway_seconds} s")]
     Expired {
         /// Seconds since `exp`.
         by_seconds: u64,
@@ -111,7 +111,7 @@ pub enum Rejection {
         expected: &'static str,
     },
     /// Issued in the future.
-    #[error("issued {by_seconds} s in the future, at {issued_at} (leeway {leeway_seconds} s)")]
+    #[error("issued {by_seconds} s in the future, at {issued_at:#}, leeway {leeway_seconds} s")]
     IssuedInFuture {
         /// Seconds until `iat`.
         by_seconds: u64,
@@ -121,7 +121,7 @@ pub enum Rejection {
         leeway_seconds: u64,
     },
     /// Issued before the key was valid, or before the device was resumed.
-    #[error("issued at {issued_at}, before its key is valid at {not_before}")]
+    #[error("issued at {issued_at:#}, before its key is valid at {not_before:#}")]
     KeyNotYetValid {
         /// `iat`.
         issued_at: UnixTime,
@@ -155,7 +155,7 @@ pub enum Rejection {
     },
     /// Issued before this receiver started, and it cannot know whether it was accepted then.
     #[error(
-        "issued at {issued_at}; what was issued up to {until}, the start of this receiver's memory \
+        "issued at {issued_at:#}; what was issued up to {until:#}, the start of this receiver's memory \
          and the leeway, may have been accepted before"
     )]
     BeforeStart {
@@ -299,7 +299,7 @@ impl Rejection {
 #[must_use]
 pub enum Failure {
     /// The clock is earlier than the floor.
-    #[error("the clock ({time}) is behind {floor}: set it, or wait for time synchronisation")]
+    #[error("the clock, {time:#}, is behind {floor:#}: set it, or wait for time synchronisation")]
     ClockBehindFloor {
         /// The clock.
         time: UnixTime,

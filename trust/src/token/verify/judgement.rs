@@ -54,7 +54,7 @@ impl Judgement<'_> {
         trace.passed(Check::Device, format_args!("{} is active", peer.device.id));
         trace.passed(
             Check::KeyState,
-            format_args!("in use since {}", peer.not_before),
+            format_args!("in use since {}", peer.not_before.date()),
         );
         trace.passed(
             Check::Subject,
