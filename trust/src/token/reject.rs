@@ -174,10 +174,22 @@ pub enum Rejection {
     },
     /// The payload is not the one that was signed.
     #[error("the payload is not the one that was signed")]
-    Payload,
+    Payload {
+        /// `phs`: base64url of its SHA-256.
+        signed: String,
+        /// The same of what was received.
+        received: String,
+    },
     /// A bound property differs from what was signed.
-    #[error("the property bound by {0} is not the one that was signed")]
-    PropertyAltered(&'static str),
+    #[error("the property bound by {claim} is not the one that was signed")]
+    PropertyAltered {
+        /// The claim that binds it.
+        claim: &'static str,
+        /// The claim's value: base64url of a SHA-256.
+        signed: String,
+        /// The same of what was received.
+        received: String,
+    },
     /// A claim whose property is absent.
     #[error("the property bound by {0} has been removed")]
     PropertyMissing(&'static str),
@@ -274,8 +286,8 @@ impl Rejection {
             Self::NotGranted(refusal) => refusal.code(),
             Self::OldEpoch { .. } => "old-epoch",
             Self::Overage { .. } => "overage",
-            Self::Payload => "payload",
-            Self::PropertyAltered(_) => "property-altered",
+            Self::Payload { .. } => "payload",
+            Self::PropertyAltered { .. } => "property-altered",
             Self::PropertyMissing(_) => "property-missing",
             Self::PropertyUnsigned(_) => "property-unsigned",
             Self::Replay(_) => "replay",
