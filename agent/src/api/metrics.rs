@@ -394,13 +394,20 @@ mod tests {
             uptime_seconds: 1,
         };
         let (gateway, status) = gateway();
-        let page = render(&counts, &metrics.requests(), &gauges, Some(&(gateway, status)));
+        let page = render(
+            &counts,
+            &metrics.requests(),
+            &gauges,
+            Some(&(gateway, status)),
+        );
         let (mut helped, mut typed, mut seen) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for line in page.lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words.as_slice() {
                 ["#", "HELP", name, _, ..] => assert!(helped.insert(*name), "{line}"),
-                ["#", "TYPE", name, "counter" | "gauge" | "histogram"] => assert!(typed.insert(*name), "{line}"),
+                ["#", "TYPE", name, "counter" | "gauge" | "histogram"] => {
+                    assert!(typed.insert(*name), "{line}")
+                }
                 [.., value] => {
                     let name = line.split(['{', ' ']).next().unwrap();
                     let family = ["_bucket", "_sum", "_count"].iter();
