@@ -24,6 +24,11 @@ fn place() -> Place {
     place
 }
 
+fn free_port() -> u16 {
+    let free = TcpListener::bind("127.0.0.1:0").unwrap();
+    free.local_addr().unwrap().port()
+}
+
 fn configuration(place: &Place, broker: u16, more: &str) -> String {
     let socket = place.path().join("mqtt.sock");
     format!(
@@ -113,8 +118,9 @@ fn it_is_shown_reloaded_and_stopped_with_the_agent() {
         assert!(metrics.lines().any(|found| found == line), "{metrics}");
     }
 
-    let second = "[[gateway.listener]]\nname = \"more\"\naddress = \"127.0.0.1:0\"\n";
-    place.configure(&configuration(&place, port, second));
+    let free = free_port();
+    let second = format!("[[gateway.listener]]\nname = \"more\"\naddress = \"127.0.0.1:{free}\"\n");
+    place.configure(&configuration(&place, port, &second));
     daemon.signal(Signal::HUP);
     daemon.expect("READY=1");
     let shown = status(&daemon);
@@ -148,10 +154,7 @@ fn it_is_shown_reloaded_and_stopped_with_the_agent() {
 
 #[test]
 fn why_a_broker_is_away_is_shown() {
-    let port = {
-        let free = TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
+    let port = free_port();
     let place = place();
     place.configure(&configuration(&place, port, ""));
     let daemon = place.start();

@@ -5,7 +5,7 @@
 //! connection of the same identity takes over from the first, as it would at a broker (MQTT-3.1.4-3).
 //! Pure: `now` is the time since the start, by a clock that never runs back.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ use std::time::Duration;
 pub struct Clients {
     bindings: HashMap<ClientKey, Binding>,
     limit: usize,
+    /// Numbers in the place of identifiers, of connections without one.
+    unnamed: BTreeSet<(LocalIdentity, u32)>,
 }
 
 /// A client identifier as one upstream sees it.
@@ -84,6 +86,7 @@ impl Clients {
         Self {
             bindings: HashMap::new(),
             limit,
+            unnamed: BTreeSet::new(),
         }
     }
 
@@ -138,6 +141,25 @@ impl Clients {
         }
     }
 
+    /// A connection without an identifier begins: the lowest number that none of the same identity has
+    /// now. So there are never more of them than connections at a time.
+    pub fn enter_unnamed(&mut self, identity: &LocalIdentity) -> u32 {
+        let from = (identity.clone(), 1);
+        let taken = self.unnamed.range(from..);
+        let taken = taken.take_while(|(owner, _)| owner == identity);
+        let number = taken
+            .zip(1_u32..)
+            .find(|((_, taken), number)| taken != number)
+            .map_or_else(|| self.count_unnamed(identity), |(_, number)| number);
+        self.unnamed.insert((identity.clone(), number));
+        number
+    }
+
+    /// A connection without an identifier has ended.
+    pub fn leave_unnamed(&mut self, identity: &LocalIdentity, number: u32) {
+        self.unnamed.remove(&(identity.clone(), number));
+    }
+
     /// Forgets what ended more than an hour ago. To be called now and then.
     pub fn tidy(&mut self, now: Duration) {
         self.bindings.retain(|_, binding| !binding.is_over(now));
@@ -153,6 +175,12 @@ impl Clients {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.bindings.is_empty()
+    }
+
+    /// One more than there are of this identity.
+    fn count_unnamed(&self, identity: &LocalIdentity) -> u32 {
+        let of_it = self.unnamed.iter().filter(|(owner, _)| owner == identity);
+        of_it.zip(2_u32..).last().map_or(1, |(_, next)| next)
     }
 
     /// Nobody who makes up identifiers takes the memory from the others: who has its share of them

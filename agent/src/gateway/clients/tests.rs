@@ -102,3 +102,18 @@ fn who_makes_up_identifiers_takes_room_from_nobody_else() {
     let refused = clients.enter(&long, &uid(5), number(302), now);
     assert_eq!(refused, Err(ClientRefused::TooLong));
 }
+
+#[test]
+fn connections_without_identifier_get_the_lowest_free_number_of_their_identity() {
+    let mut clients = Clients::new(8);
+    let (one, other) = (uid(1), uid(2));
+    let numbers = [1, 2, 3].map(|_| clients.enter_unnamed(&one));
+    assert_eq!(numbers, [1, 2, 3]);
+    assert_eq!(clients.enter_unnamed(&other), 1);
+    clients.leave_unnamed(&one, 2);
+    clients.leave_unnamed(&other, 2);
+    assert_eq!(clients.enter_unnamed(&one), 2);
+    assert_eq!(clients.enter_unnamed(&one), 4);
+    clients.leave_unnamed(&one, 1);
+    assert_eq!(clients.enter_unnamed(&one), 1);
+}

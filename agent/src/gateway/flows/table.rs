@@ -177,12 +177,17 @@ impl Flows {
         self.remove_sent(consumer.into(), packet_id);
     }
 
-    /// The broker has no session of this consumer (any more): nothing of it is in flight.
+    /// There is no such consumer any more: nothing of it is in flight.
     pub fn forget(&mut self, consumer: &ConsumerId) {
-        let consumer = consumer.into();
-        if let Some(table) = self.outgoing.remove(&consumer) {
+        self.forget_arrived(consumer);
+        if let Some(table) = self.outgoing.remove(&consumer.into()) {
             self.outgoing_count = self.outgoing_count.saturating_sub(table.len());
         }
+    }
+
+    /// The broker has no session of this consumer (any more) and repeats nothing. The program may.
+    pub fn forget_arrived(&mut self, consumer: &ConsumerId) {
+        let consumer = consumer.into();
         let table = self.incoming.remove(&consumer).unwrap_or_default();
         for (_, entry) in table.into_values() {
             self.free(entry.slot);

@@ -2,12 +2,14 @@
 //! give (MQTT-4.6.0-2, -3).
 
 use bytes::{Bytes, BytesMut};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 /// What was received with QoS 1, or with QoS 2, and awaits its PUBACK or PUBREC.
 #[derive(Debug, Default)]
 pub(super) struct AckQueue {
     waiting: VecDeque<Waiting>,
+    /// What waits, to be found at once.
+    packet_ids: BTreeSet<u16>,
 }
 
 #[derive(Debug)]
@@ -20,6 +22,7 @@ struct Waiting {
 impl AckQueue {
     /// It was passed on: the other side acknowledges it.
     pub(super) fn passed_on(&mut self, packet_id: u16) {
+        self.packet_ids.insert(packet_id);
         self.waiting.push_back(Waiting {
             packet_id,
             own: None,
@@ -28,6 +31,7 @@ impl AckQueue {
 
     /// It was refused: `acknowledgement` is ours, and goes to `out` when its turn comes.
     pub(super) fn refused(&mut self, packet_id: u16, acknowledgement: Bytes, out: &mut BytesMut) {
+        self.packet_ids.insert(packet_id);
         self.waiting.push_back(Waiting {
             packet_id,
             own: Some(acknowledgement),
@@ -48,6 +52,7 @@ impl AckQueue {
             .position(|waiting| waiting.packet_id == packet_id && waiting.own.is_none());
         let Some(place) = place else { return false };
         self.waiting.remove(place);
+        self.packet_ids.remove(&packet_id);
         out.extend_from_slice(octets);
         self.flush(out);
         true
@@ -55,9 +60,7 @@ impl AckQueue {
 
     /// Whether this identifier is in use.
     pub(super) fn holds(&self, packet_id: u16) -> bool {
-        self.waiting
-            .iter()
-            .any(|waiting| waiting.packet_id == packet_id)
+        self.packet_ids.contains(&packet_id)
     }
 
     pub(super) fn len(&self) -> usize {
@@ -65,8 +68,11 @@ impl AckQueue {
     }
 
     fn flush(&mut self, out: &mut BytesMut) {
-        while let Some(own) = self.waiting.front().and_then(|first| first.own.as_ref()) {
+        while let Some(first) = self.waiting.front()
+            && let Some(own) = &first.own
+        {
             out.extend_from_slice(own);
+            self.packet_ids.remove(&first.packet_id);
             self.waiting.pop_front();
         }
     }

@@ -35,6 +35,11 @@ impl TopicAliases {
         Some(Cow::Borrowed(topic))
     }
 
+    /// Nothing stands for anything any more: who uses an alias has to set it anew.
+    pub(super) fn forget(&mut self) {
+        self.topics.clear();
+    }
+
     /// The Topic Alias Maximum that programs are told.
     pub(super) const MAX: u16 = 16;
 }

@@ -21,7 +21,8 @@ impl Session {
         frame: &Frame,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
-        let by_default = self.plan.upstream.version == UpstreamVersion::Auto;
+        let renews = self.phase == Phase::Renews;
+        let by_default = self.plan.upstream.version == UpstreamVersion::Auto && !renews;
         // A broker that knows 3.1.1 alone refuses in its own language.
         if self.upstream.version == Version::V5 && by_default && frame.octets() == LEVEL_REFUSED {
             return self.fall_back(around);
@@ -39,26 +40,35 @@ impl Session {
         if reason == UNSUPPORTED_VERSION && self.upstream.version == Version::V5 && by_default {
             return self.fall_back(around);
         }
-        if reason != 0 {
-            return Err(broker_refused(reason));
+        if renews && reason != 0 {
+            return Err(RENEWAL_FAILED);
         }
+        if reason != 0 {
+            return Err(self.broker_refused(reason, &connack));
+        }
+        self.upstream.is_to_authenticate = false;
         let before = self.upstream.limits;
         let limits = Limits::of(&connack);
         if let Some(seconds) = connack.properties.server_keep_alive() {
-            self.upstream.keep_alive_seconds = seconds;
+            // More often does no harm, and shows whether the broker lives where it does not ask.
+            let ours = self.plan.upstream.keep_alive_seconds;
+            let seconds = if seconds == 0 { ours } else { seconds.min(ours) };
             self.upstream.pings = Some(Pings::new(seconds, around.now));
         }
-        if self.phase == Phase::Renews {
+        if renews {
             if !connack.session_present || !limits.cover(&before) {
                 return Err(RENEWAL_FAILED);
             }
+            self.inbound.begin_anew();
             self.enter(Phase::Runs, around.now);
-            return self.take_held(around);
+            return Ok(());
         }
+        let assigned = connack.properties.assigned_client_identifier();
+        self.upstream.assigned = assigned.map(Box::from);
         self.upstream.limits = limits;
         self.outbound.set_quota(limits.receive_maximum);
         if let (Some(program), false) = (&self.program, connack.session_present) {
-            around.flows.forget(&program.consumer);
+            around.flows.forget_arrived(&program.consumer);
         }
         self.let_in(&connack, around)
     }
@@ -101,7 +111,7 @@ impl Session {
         let session_ends = self
             .program
             .as_ref()
-            .is_some_and(|program| program.session_ends);
+            .is_some_and(|program| program.expiry_seconds == 0);
         for property in connack.properties.iter() {
             match property {
                 // The keep-alive is for one hop; a redirect would lead round the gateway.
@@ -117,6 +127,14 @@ impl Session {
                 }
             }
         }
+        if let (Some(key), Some(program)) = (&self.client, &self.program)
+            && program.client_id.is_empty()
+        {
+            // Ours to say: the broker did not see that it had none (MQTT-3.1.3-7).
+            properties
+                .push(Property::AssignedClientIdentifier(&key.client_id))
+                .ok();
+        }
         properties
             .push(Property::TopicAliasMaximum(TopicAliases::MAX))
             .ok();
@@ -129,8 +147,43 @@ impl Session {
     /// What a program may send: what the broker takes, less what a signature adds.
     pub(super) fn program_packet_octets(&self) -> u32 {
         let broker = self.upstream.limits.max_packet_octets;
-        let room = broker.saturating_sub(super::plan::OVERHEAD_OCTETS).max(1);
+        // Of a broker that takes little, a program gets half.
+        let overhead = super::plan::OVERHEAD_OCTETS.min(broker / 2);
+        let room = broker.saturating_sub(overhead).max(1);
         room.min(self.plan.local_packet_octets())
+    }
+
+    /// A program of 5 hears all that the broker says, but not to go elsewhere.
+    fn broker_refused(&mut self, reason: u8, connack: &ConnAck<'_>) -> Ending {
+        let version = self.program_version();
+        let reason = translate::without_redirect(reason, SERVER_UNAVAILABLE);
+        let mut properties = PropertiesBuf::new();
+        for property in connack.properties.iter() {
+            match property {
+                Property::ServerReference(_) => {}
+                Property::UserProperty(name, _) if message::is_ours(name) => {}
+                other => {
+                    properties.push(other).ok();
+                }
+            }
+        }
+        let answer = Packet::ConnAck(ConnAck {
+            session_present: false,
+            code: match version {
+                Version::V5 => reason,
+                Version::V311 => translate::connack_code(reason),
+            },
+            properties: properties.as_properties(),
+        });
+        answer.write(version, &mut self.local_output).ok(); // no longer than it was
+        Ending {
+            code: "broker-refused",
+            what: Cow::Owned(format!(
+                "the broker refuses the connection: reason 0x{reason:02x}"
+            )),
+            program: None,
+            broker: None,
+        }
     }
 
     /// The broker knows no MQTT 5: the same again in 3.1.1, and every session after this one.
@@ -152,21 +205,9 @@ impl Session {
     pub(super) fn upstream_anew(&mut self, phase: Phase, around: &mut Surroundings<'_>) {
         self.upstream.is_open = false;
         self.upstream.pings = None;
-        self.upstream_framer = packet::Framer::new(self.plan.upstream_packet_octets());
         self.actions.push_back(Action::CloseUpstream);
         self.actions.push_back(Action::ConnectUpstream);
         self.enter(phase, around.now);
-    }
-}
-
-fn broker_refused(reason: u8) -> Ending {
-    Ending {
-        code: "broker-refused",
-        what: Cow::Owned(format!(
-            "the broker refuses the connection: reason 0x{reason:02x}"
-        )),
-        program: Some(translate::without_redirect(reason, SERVER_UNAVAILABLE)),
-        broker: None,
     }
 }
 

@@ -10,7 +10,7 @@ use crate::config::{Credentials, UpstreamVersion};
 use crate::gateway::clients::{ClientKey, ClientRefused, LocalIdentity, Who};
 use crate::gateway::message::{self, NotSent, SendContext};
 use crate::gateway::packet::{
-    self, Connect, ConnectRefused, Frame, PropertiesBuf, Property, Version, Will,
+    self, Connect, ConnectRefused, Frame, Framer, PropertiesBuf, Property, Version, Will,
 };
 use crate::gateway::rules::Permissions;
 use edgeseal_trust::limits::LOGIN_LIFETIME_SECONDS;
@@ -54,6 +54,7 @@ impl Session {
             who,
         };
         let program = Program::new(&connect, frame, identity, Arc::new(permissions), around.now);
+        self.local_framer.set_version(program.version);
         self.program = Some(program);
         match claimed {
             None => Err(USER_UNKNOWN),
@@ -92,14 +93,22 @@ impl Session {
         &mut self,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
-        let Some(program) = &self.program else {
+        let awaited = matches!(self.phase, Phase::Connects | Phase::Renews);
+        let Some(program) = self.program.as_ref().filter(|_| awaited) else {
             return Ok(());
         };
+        if self.upstream.is_open {
+            return Ok(());
+        }
         let frame = program.connect.clone();
         let Ok(connect) = packet::read_connect(&frame) else {
             return Ok(()); // cannot be: it was read before
         };
         self.upstream.is_open = true;
+        self.upstream_framer = Framer::new(self.plan.upstream_packet_octets());
+        self.upstream_framer.set_version(self.upstream.version);
+        // Nothing of an earlier connection belongs here.
+        self.upstream_output.clear();
         self.write_connect(&connect, around)?;
         if self.phase == Phase::Connects {
             self.enter(Phase::AwaitsConnAck, around.now);
@@ -148,27 +157,42 @@ impl Session {
         }
         self.expect_able(around)?;
         let client_id = self.upstream_client_id(connect, around)?;
-        let identity = self
-            .program
-            .as_ref()
-            .map(|program| program.identity.clone());
-        if let (Some(identity), false) = (identity, client_id.is_empty()) {
-            let key = ClientKey {
-                upstream: self.plan.upstream.name.as_str().into(),
-                client_id: client_id.as_ref().into(),
-            };
-            let older = around.clients.enter(&key, &identity, self.id, around.now);
-            let older = older.map_err(client_refused)?;
-            self.client = Some(key);
-            if let Some(older) = older {
-                self.actions.push_back(Action::TakeOver(older));
-            }
-        }
+        self.enter_client(&client_id, around)?;
         let v311 = self.plan.upstream.version == UpstreamVersion::V311 || *around.upstream_is_v311;
         self.upstream.version = if v311 { Version::V311 } else { Version::V5 };
         self.expect_version(connect.version)?;
         self.actions.push_back(Action::ConnectUpstream);
         self.enter(Phase::Connects, around.now);
+        Ok(())
+    }
+
+    /// From now on the client identifier is this connection's.
+    fn enter_client(
+        &mut self,
+        client_id: &str,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), Ending> {
+        let Some(program) = &mut self.program else {
+            return Ok(());
+        };
+        if client_id.is_empty() {
+            let number = around.clients.enter_unnamed(&program.identity);
+            program.set_unnamed(number);
+            around.flows.forget(&program.consumer);
+            return Ok(());
+        }
+        let key = ClientKey {
+            upstream: self.plan.upstream.name.as_str().into(),
+            client_id: client_id.into(),
+        };
+        let older = around
+            .clients
+            .enter(&key, &program.identity, self.id, around.now)
+            .map_err(client_refused)?;
+        self.client = Some(key);
+        if let Some(older) = older {
+            self.actions.push_back(Action::TakeOver(older));
+        }
         Ok(())
     }
 
@@ -232,9 +256,10 @@ impl Session {
     ) -> Result<(), Ending> {
         let version = self.upstream.version;
         let renews = self.phase == Phase::Renews;
-        let client_id = match &self.client {
-            Some(key) => Cow::Owned(key.client_id.to_string()),
-            None => Cow::Borrowed(""),
+        let client_id = match (&self.client, &self.upstream.assigned) {
+            (Some(key), _) => key.client_id.to_string(),
+            (None, Some(assigned)) if renews => assigned.to_string(),
+            (None, _) => String::new(),
         };
         let signed_will = match &connect.will {
             Some(will) => Some(self.sign_will(will, around)?),
@@ -243,6 +268,7 @@ impl Session {
         let login = self.login(connect, around)?;
         let keep_alive_seconds = self.keep_alive(connect);
         let properties = self.connect_properties(connect);
+        self.upstream.is_to_authenticate = self.authenticates();
         let outgoing = Connect {
             version,
             bridge: connect.bridge && version == Version::V311,
@@ -257,7 +283,6 @@ impl Session {
         outgoing
             .write(version, &mut self.upstream_output)
             .map_err(|_| CONNECT_TOO_LARGE)?;
-        self.upstream.keep_alive_seconds = keep_alive_seconds;
         self.upstream.pings = Some(Pings::new(keep_alive_seconds, around.now));
         let will_ends = signed_will.as_ref().and_then(|will| will.expires_at);
         let will_ends = will_ends.map(|at| will_renewal(at.since(around.notary.time())));
@@ -310,8 +335,11 @@ impl Session {
 
     fn login(&self, connect: &Connect<'_>, around: &mut Surroundings<'_>) -> Result<Login, Ending> {
         let secret = |octets: &[u8]| Zeroizing::new(octets.to_vec());
+        // The password of a local user is nobody else's business.
+        let is_local = matches!(self.peer, LocalPeer::Tcp(_)) && !self.plan.listener.users.is_empty();
         Ok(match &self.plan.upstream.credentials {
             Credentials::None => Login::default(),
+            Credentials::Program if is_local => Login::default(),
             Credentials::Program => Login {
                 username: connect.username.map(str::to_owned),
                 password: connect.password.map(secret),
@@ -339,19 +367,19 @@ impl Session {
         })
     }
 
-    fn connect_properties(&self, connect: &Connect<'_>) -> PropertiesBuf {
+    fn connect_properties(&mut self, connect: &Connect<'_>) -> PropertiesBuf {
         let mut properties = PropertiesBuf::new();
         if self.upstream.version == Version::V311 {
             return properties;
         }
         let theirs = &connect.properties;
-        let expiry = match (connect.version, connect.clean_start) {
-            (Version::V311, false) => u32::MAX,
-            (Version::V311, true) => 0,
-            (Version::V5, _) => theirs.session_expiry_interval().unwrap_or(0),
-        };
+        let program = self.program.as_ref();
+        let expiry = program.map_or(0, |program| program.expiry_seconds);
+        // A renewal, or the delay of a will, is nothing to a session that ends with its connection.
+        let outlives = self.plan.upstream.renewal || connect.will.is_some();
+        self.upstream.expiry_raised = expiry == 0 && outlives;
         let expiry = match expiry {
-            0 if self.plan.upstream.renewal => RENEWAL_EXPIRY_SECONDS,
+            0 if outlives => RENEWAL_EXPIRY_SECONDS,
             other => other,
         };
         if expiry > 0 {
@@ -360,8 +388,11 @@ impl Session {
                 .ok();
         }
         let receive_maximum = theirs.receive_maximum().unwrap_or(RECEIVE_MAXIMUM);
-        let receive_maximum = Property::ReceiveMaximum(receive_maximum.min(RECEIVE_MAXIMUM));
-        properties.push(receive_maximum).ok();
+        let receive_maximum = receive_maximum.min(RECEIVE_MAXIMUM);
+        self.upstream.receive_maximum = receive_maximum.get();
+        properties
+            .push(Property::ReceiveMaximum(receive_maximum))
+            .ok();
         let largest = theirs
             .maximum_packet_size()
             .map_or(u32::MAX, NonZeroU32::get);
@@ -418,8 +449,8 @@ fn client_refused(refused: ClientRefused) -> Ending {
 const LEVEL_REFUSED: &[u8] = &[0x20, 2, 0, 1];
 const NOT_AUTHORIZED: u8 = 0x87;
 /// The largest that a queue for a program can be.
-pub(super) const RECEIVE_MAXIMUM: NonZeroU16 = NonZeroU16::MIN.saturating_add(255);
-const RENEWAL_EXPIRY_SECONDS: u32 = 60;
+const RECEIVE_MAXIMUM: NonZeroU16 = NonZeroU16::MIN.saturating_add(255);
+pub(super) const RENEWAL_EXPIRY_SECONDS: u32 = 60;
 /// A minute before a login token of the longest lifetime ends.
 const RENEW_AFTER: Duration = Duration::from_secs(LOGIN_LIFETIME_SECONDS - 60);
 

@@ -133,7 +133,17 @@ impl Session {
         if let Some(client) = self.client.take() {
             around.clients.leave(&client, self.id, around.now);
         }
-        add_code(&mut around.counts_of(&self.plan).closed, ending.code);
+        if let Some(program) = &mut self.program
+            && let Some(number) = program.unnamed.take()
+        {
+            around.clients.leave_unnamed(&program.identity, number);
+        }
+        let counts = around.counts_of(&self.plan);
+        let counts = match self.is_let_in() {
+            true => &mut counts.closed,
+            false => &mut counts.refused,
+        };
+        add_code(counts, ending.code);
         self.note(Note::Closed {
             code: ending.code,
             what: ending.what.clone().into_owned(),
@@ -144,21 +154,27 @@ impl Session {
         self.enter(Phase::Closed, around.now);
     }
 
-    fn tell_program(&mut self, reason: u8) {
-        let version = self.program.as_ref().map(|program| program.version);
-        let refused = matches!(
+    /// The program has its CONNACK.
+    const fn is_let_in(&self) -> bool {
+        !matches!(
             self.phase,
             Phase::AwaitsConnect | Phase::ChecksPassword | Phase::Connects | Phase::AwaitsConnAck
-        );
+        )
+    }
+
+    fn tell_program(&mut self, reason: u8) {
+        let Some(program) = &self.program else {
+            return; // nobody knows in which language
+        };
+        let version = program.version;
         let properties = Properties::EMPTY;
-        let packet = match (version, refused) {
-            (None, _) => return, // nobody knows in which language
-            (Some(Version::V5), false) => Packet::Disconnect(Reasoned {
-                code: reason,
+        let packet = match (version, self.is_let_in()) {
+            (Version::V5, true) => Packet::Disconnect(Reasoned {
+                code: disconnect_reason(reason),
                 properties,
             }),
-            (Some(Version::V311), false) => return, // it has no word for it
-            (Some(version), true) => Packet::ConnAck(ConnAck {
+            (Version::V311, true) => return, // it has no word for it
+            (version, false) => Packet::ConnAck(ConnAck {
                 session_present: false,
                 code: match version {
                     Version::V5 => connack_reason(reason),
@@ -167,15 +183,23 @@ impl Session {
                 properties,
             }),
         };
-        let version = version.unwrap_or(Version::V5);
-        packet.write(version, &mut self.local_output).ok();
+        packet.write(version, &mut self.local_output).ok(); // cannot be too large
     }
 }
 
-/// What DISCONNECT says with these, CONNACK says with that.
+/// What DISCONNECT says with these, CONNACK says with that (5, 3.2.2.2).
 const fn connack_reason(reason: u8) -> u8 {
     match reason {
-        0x89 | 0x8B | 0x8E => 0x88,
+        0x89 | 0x8B | 0x8D | 0x8E => 0x88,
+        0x93 | 0x94 => 0x82,
+        other => other,
+    }
+}
+
+/// What CONNACK says with these, DISCONNECT says with that (5, 3.14.2.1).
+const fn disconnect_reason(reason: u8) -> u8 {
+    match reason {
+        0x84..=0x86 | 0x88 | 0x8A | 0x8C => 0x89,
         other => other,
     }
 }

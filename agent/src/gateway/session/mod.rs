@@ -14,10 +14,14 @@ mod aliases;
 mod connack;
 mod connect;
 mod ending;
+mod held;
 mod inbound;
+mod local;
 mod outbound;
 mod plan;
 mod program;
+mod publish;
+mod remote;
 mod renewal;
 mod subscriptions;
 mod timers;
@@ -38,9 +42,11 @@ use super::rules::Rules;
 use crate::engine::{KeyTicket, LoadedKey};
 use bytes::BytesMut;
 use ending::Ending;
+use held::Held;
 use inbound::Inbound;
 use outbound::Outbound;
 use program::Program;
+use renewal::StoodStill;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
@@ -108,7 +114,7 @@ pub enum Action {
     },
     /// Close the program's connection; nothing follows.
     CloseLocal,
-    /// Close the broker's connection.
+    /// Close the broker's connection. What came of it and was not taken is thrown away.
     CloseUpstream,
     /// Connect to the broker (anew).
     ConnectUpstream,
@@ -179,6 +185,8 @@ pub struct Session {
     outbound: Outbound,
     inbound: Inbound,
     subscriptions: Subscriptions,
+    held: Held,
+    stood_still: StoodStill,
 }
 
 /// How far a session has come.
@@ -248,6 +256,8 @@ impl Session {
             outbound: Outbound::default(),
             inbound: Inbound::default(),
             subscriptions: Subscriptions::default(),
+            held: Held::default(),
+            stood_still: StoodStill::default(),
         }
     }
 
@@ -256,26 +266,17 @@ impl Session {
         if self.phase == Phase::Closed {
             return;
         }
-        let outcome = match event {
-            Event::UpstreamClosed => self.upstream_closed(),
-            Event::UpstreamConnected => self.upstream_connected(around),
-            Event::UpstreamOctets(octets) => self.take_upstream(octets, around),
-            Event::UpstreamUnavailable => Err(Ending::UPSTREAM_UNAVAILABLE),
-            Event::KeyLoaded(loaded) => self.key_loaded(&loaded, around),
-            Event::LocalClosed => Err(Ending::LOCAL_CLOSED),
-            Event::LocalOctets(octets) => self.take_local(octets, around),
-            Event::PasswordChecked(right) => self.password_checked(right, around),
-            Event::Stop => self.stop(around.now),
-            Event::TakenOver => Err(Ending::TAKEN_OVER),
-            Event::Timer => Ok(()),
-            Event::TrustChanged => {
-                self.trust_changed(around);
-                Ok(())
+        self.start_clocks(around);
+        let outcome = self
+            .take_in(event, around)
+            .and_then(|()| self.look_at_the_clock(around))
+            .and_then(|()| self.take_held(around));
+        match outcome {
+            Ok(()) => {
+                self.repeat_subscriptions(around);
+                self.stop_clocks();
             }
-        };
-        let outcome = outcome.and_then(|()| self.look_at_the_clock(around));
-        if let Err(ending) = outcome {
-            self.end(&ending, around);
+            Err(ending) => self.end(&ending, around),
         }
     }
 
@@ -294,30 +295,6 @@ impl Session {
         &mut self.upstream_output
     }
 
-    /// Whether octets of the program are taken now.
-    #[must_use]
-    pub fn reads_local(&self) -> bool {
-        match self.phase {
-            Phase::AwaitsConnect => true,
-            Phase::Runs => self.upstream_output.len() < OUTPUT_OCTETS && self.outbound.takes_more(),
-            Phase::Settles | Phase::Stops => self.outbound.takes_more(),
-            _ => false,
-        }
-    }
-
-    /// Whether octets of the broker are taken now.
-    #[must_use]
-    pub fn reads_upstream(&self) -> bool {
-        let open = matches!(
-            self.phase,
-            Phase::AwaitsConnAck | Phase::Runs | Phase::Settles | Phase::Renews | Phase::Stops
-        );
-        // An upstream that speaks 3.1.1 knows no Receive Maximum: there is no other way to hold it.
-        let held =
-            self.upstream.version == Version::V311 && self.local_output.len() >= OUTPUT_OCTETS;
-        open && !held && !self.inbound.waits_for_key()
-    }
-
     /// When [`Event::Timer`] is due.
     #[must_use]
     pub fn deadline(&self) -> Option<Duration> {
@@ -331,6 +308,8 @@ impl Session {
             .len()
             .saturating_add(self.upstream_output.len())
             .saturating_add(self.outbound.parked_octets())
+            .saturating_add(self.held.octets())
+            .saturating_add(self.inbound.waiting_octets())
     }
 
     /// What is shown of it.
@@ -346,6 +325,26 @@ impl Session {
             outgoing: self.outbound.outstanding(),
             parked: self.outbound.parked(),
             incoming: self.inbound.outstanding(),
+        }
+    }
+
+    fn take_in(&mut self, event: Event<'_>, around: &mut Surroundings<'_>) -> Result<(), Ending> {
+        match event {
+            Event::UpstreamClosed => self.upstream_closed(),
+            Event::UpstreamConnected => self.upstream_connected(around),
+            Event::UpstreamOctets(octets) => self.take_upstream(octets, around),
+            Event::UpstreamUnavailable => self.upstream_unavailable(),
+            Event::KeyLoaded(loaded) => self.key_loaded(&loaded, around),
+            Event::LocalClosed => Err(Ending::LOCAL_CLOSED),
+            Event::LocalOctets(octets) => self.take_local(octets, around),
+            Event::PasswordChecked(right) => self.password_checked(right, around),
+            Event::Stop => self.stop(around.now),
+            Event::TakenOver => Err(Ending::TAKEN_OVER),
+            Event::Timer => Ok(()),
+            Event::TrustChanged => {
+                self.trust_changed();
+                Ok(())
+            }
         }
     }
 
@@ -409,3 +408,5 @@ impl Surroundings<'_> {
 const PACKETS_PER_TURN: usize = 16;
 /// Output that is waiting before nothing more is read that would add to it.
 const OUTPUT_OCTETS: usize = 64 * 1024;
+/// What waits for a program that does not read before QoS 0 to it is dropped and nothing of it is read.
+const UNREAD_OCTETS: usize = 16 * OUTPUT_OCTETS;

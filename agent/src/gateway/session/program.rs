@@ -22,8 +22,13 @@ pub(super) struct Program {
     pub(super) is_bridge: bool,
     /// Its CONNECT: read again when upstream is connected anew.
     pub(super) connect: Frame,
-    /// The session at the broker ends with the connection, as far as the program is concerned.
-    pub(super) session_ends: bool,
+    /// How long the session at the broker outlives the connection as far as the program is concerned,
+    /// in seconds.
+    pub(super) expiry_seconds: u32,
+    /// It asked for enhanced authentication.
+    pub(super) authenticates: bool,
+    /// Its number among the connections of its identity that have no client identifier.
+    pub(super) unnamed: Option<u32>,
     /// What the program takes at most, in octets of a packet.
     pub(super) max_packet_octets: u32,
     pub(super) aliases: TopicAliases,
@@ -38,10 +43,14 @@ impl Program {
         permissions: Arc<Permissions>,
         now: Duration,
     ) -> Self {
-        let session_ends = match connect.version {
-            Version::V311 => connect.clean_start,
-            Version::V5 => connect.properties.session_expiry_interval().unwrap_or(0) == 0,
+        let properties = &connect.properties;
+        let expiry_seconds = match (connect.version, connect.clean_start) {
+            (Version::V311, false) => u32::MAX,
+            (Version::V311, true) => 0,
+            (Version::V5, _) => properties.session_expiry_interval().unwrap_or(0),
         };
+        // A copy: the octets that came with it are not kept.
+        let copy = Frame::from_octets(frame.octets());
         Self {
             version: connect.version,
             consumer: consumer(&identity, connect.client_id),
@@ -49,10 +58,11 @@ impl Program {
             permissions,
             client_id: connect.client_id.into(),
             is_bridge: connect.bridge,
-            connect: frame.clone(),
-            session_ends,
-            max_packet_octets: connect
-                .properties
+            connect: copy.unwrap_or_else(|| frame.clone()),
+            expiry_seconds,
+            authenticates: properties.authentication_method().is_some(),
+            unnamed: None,
+            max_packet_octets: properties
                 .maximum_packet_size()
                 .map_or(u32::MAX, NonZeroU32::get),
             aliases: TopicAliases::default(),
@@ -61,14 +71,33 @@ impl Program {
     }
 }
 
+impl Program {
+    /// Connections without a client identifier have nothing in common: each is a consumer of its own.
+    pub(super) fn set_unnamed(&mut self, number: u32) {
+        self.unnamed = Some(number);
+        // No client identifier has a colon here.
+        self.consumer = consumer_named(&self.identity, &format!(":{number}"));
+    }
+}
+
 /// DESIGN: a consumer is (listener, local identity, client identifier). A colon in the last is
 /// written otherwise, so that nobody names itself into another's.
 fn consumer(identity: &LocalIdentity, client_id: &str) -> ConsumerId {
+    consumer_named(identity, &escaped(client_id))
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('%', "%25").replace(':', "%3a")
+}
+
+fn consumer_named(identity: &LocalIdentity, name: &str) -> ConsumerId {
     let (listener, who) = (&identity.listener, &identity.who);
-    let client_id = client_id.replace('%', "%25").replace(':', "%3a");
     match who {
-        Who::Anyone => format!("gateway:{listener}:anyone:{client_id}").into(),
-        Who::User(name) => format!("gateway:{listener}:user={name}:{client_id}").into(),
-        Who::Uid(uid) => format!("gateway:{listener}:uid={uid}:{client_id}").into(),
+        Who::Anyone => format!("gateway:{listener}:anyone:{name}").into(),
+        Who::User(user) => {
+            let user = escaped(user);
+            format!("gateway:{listener}:user={user}:{name}").into()
+        }
+        Who::Uid(uid) => format!("gateway:{listener}:uid={uid}:{name}").into(),
     }
 }

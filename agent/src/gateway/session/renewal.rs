@@ -1,10 +1,18 @@
 //! What time brings: deadlines, pings, planned renewal and stop.
 
+use super::connect::RENEWAL_EXPIRY_SECONDS;
 use super::ending::Ending;
 use super::timers::PingStep;
 use super::{Phase, Session, Surroundings};
-use crate::gateway::packet::{Packet, Properties, PropertiesBuf, Property, Reasoned, Version};
+use crate::gateway::packet::{Packet, PropertiesBuf, Property, Reasoned, Version};
 use std::time::Duration;
+
+/// Whose clocks stood still since the event before, because this gateway did not read.
+#[derive(Clone, Copy, Default)]
+pub(super) struct StoodStill {
+    local: bool,
+    upstream: bool,
+}
 
 impl Session {
     /// Whatever is due.
@@ -24,12 +32,14 @@ impl Session {
                 return self.renew_if_settled(around);
             }
             Phase::Settles if now >= self.phase_since.saturating_add(SETTLING) => {
-                // Not now: the broker may cut, and then the program connects again.
+                // Not now: the program keeps something open.
+                self.upstream.renew_at = Some(now.saturating_add(RENEW_AGAIN));
                 self.enter(Phase::Runs, now);
-                return self.take_held(around);
             }
             Phase::Settles => return self.renew_if_settled(around),
-            Phase::Stops if self.is_settled() => return Err(Ending::STOPPED),
+            Phase::Stops if self.is_settled() && self.inbound.outstanding() == 0 => {
+                return Err(Ending::STOPPED);
+            }
             _ => {}
         }
         Ok(())
@@ -46,14 +56,20 @@ impl Session {
             phase,
             self.program
                 .as_ref()
-                .filter(|_| self.phase == Phase::Runs)
+                .filter(|_| self.hears_program())
                 .and_then(|program| program.silence.ends()),
             pings.filter(|_| works).and_then(|pings| pings.due()),
-            [self.upstream.wedge.ends(), self.upstream.renew_at]
-                .into_iter()
-                .flatten()
-                .filter(|_| self.phase == Phase::Runs)
-                .min(),
+            [
+                self.upstream
+                    .wedge
+                    .ends()
+                    .filter(|_| !self.is_upstream_paused()),
+                self.upstream.renew_at,
+            ]
+            .into_iter()
+            .flatten()
+            .filter(|_| self.phase == Phase::Runs)
+            .min(),
         ]
     }
 
@@ -97,14 +113,44 @@ impl Session {
         let silence = self
             .program
             .as_ref()
+            .filter(|_| self.hears_program())
             .and_then(|program| program.silence.ends());
         if silence.is_some_and(|ends| now >= ends) {
             return Err(KEEP_ALIVE);
         }
-        if self.upstream.wedge.ends().is_some_and(|ends| now >= ends) {
+        let wedged = self.upstream.wedge.ends().is_some_and(|ends| now >= ends);
+        if wedged && !self.is_upstream_paused() {
             return Err(WEDGED);
         }
         Ok(())
+    }
+
+    /// Whether silence of the program is its own: only while it is read.
+    fn hears_program(&self) -> bool {
+        self.phase == Phase::Runs && self.reads_local()
+    }
+
+    /// Clocks stand still while this gateway itself does not read: they go on from here.
+    pub(super) fn start_clocks(&mut self, around: &mut Surroundings<'_>) {
+        if self.stood_still.local
+            && let Some(program) = &mut self.program
+        {
+            program.silence.heard(around.now);
+        }
+        if self.stood_still.upstream {
+            if let Some(pings) = &mut self.upstream.pings {
+                pings.heard();
+            }
+            self.watch_wedge(true, around);
+        }
+    }
+
+    /// Which clocks stand still until the next event.
+    pub(super) fn stop_clocks(&mut self) {
+        self.stood_still = StoodStill {
+            local: !self.hears_program(),
+            upstream: self.is_upstream_paused(),
+        };
     }
 
     fn keep_alive_upstream(&mut self, now: Duration) -> Result<(), Ending> {
@@ -119,10 +165,11 @@ impl Session {
         Ok(())
     }
 
-    /// Nothing of the program is on its way.
+    /// Nothing of the program is on its way, and nothing of the broker's is being looked at.
     fn is_settled(&self) -> bool {
         self.outbound.outstanding() == 0
             && self.outbound.parked() == 0
+            && !self.inbound.waits_for_key()
             && self.subscriptions.is_settled()
     }
 
@@ -134,13 +181,14 @@ impl Session {
             return Err(RENEWAL_BY_PROGRAM);
         }
         let mut properties = PropertiesBuf::new();
-        if self
+        let expiry = self
             .program
             .as_ref()
-            .is_some_and(|program| program.session_ends)
-        {
+            .map_or(0, |program| program.expiry_seconds);
+        if expiry < RENEWAL_EXPIRY_SECONDS {
+            // The session outlives the moment between two connections.
             properties
-                .push(Property::SessionExpiryInterval(EXPIRY_SECONDS))
+                .push(Property::SessionExpiryInterval(RENEWAL_EXPIRY_SECONDS))
                 .ok();
         }
         let goodbye = Packet::Disconnect(Reasoned {
@@ -152,43 +200,11 @@ impl Session {
         Ok(())
     }
 
-    /// The program said good-bye: so do we.
-    pub(super) fn program_leaves(&mut self, farewell: &Reasoned<'_>) -> Ending {
-        let session_ends = self
-            .program
-            .as_ref()
-            .is_some_and(|program| program.session_ends);
-        let mut properties = PropertiesBuf::new();
-        for property in farewell.properties.iter() {
-            match property {
-                Property::SessionExpiryInterval(_) if session_ends => {}
-                Property::UserProperty(name, _) if crate::gateway::message::is_ours(name) => {}
-                other => {
-                    properties.push(other).ok();
-                }
-            }
-        }
-        if session_ends && self.plan.upstream.renewal {
-            properties.push(Property::SessionExpiryInterval(0)).ok();
-        }
-        let goodbye = Packet::Disconnect(Reasoned {
-            code: farewell.code,
-            properties: match self.upstream.version {
-                Version::V5 => properties.as_properties(),
-                Version::V311 => Properties::EMPTY,
-            },
-        });
-        goodbye
-            .write(self.upstream.version, &mut self.upstream_output)
-            .ok();
-        Ending::LOCAL_CLOSED
-    }
-
-    /// Works on what waited for the end of a renewal.
-    pub(super) fn take_held(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
-        match self.outbound.take_held() {
-            Some(frame) => self.local_packet(&frame, around),
-            None => Ok(()),
+    /// No connection to the broker could be made.
+    pub(super) const fn upstream_unavailable(&self) -> Result<(), Ending> {
+        match self.phase {
+            Phase::Connects | Phase::Renews => Err(Ending::UPSTREAM_UNAVAILABLE),
+            _ => Ok(()),
         }
     }
 
@@ -204,10 +220,9 @@ impl Session {
 
 /// 3.12: no more than its header.
 pub(super) const PINGREQ: &[u8] = &[0xC0, 0];
-/// The session outlives the moment between two connections.
-const EXPIRY_SECONDS: u32 = 60;
 const FIRST_PACKET: Duration = Duration::from_secs(10);
 const SETTLING: Duration = Duration::from_secs(10);
+const RENEW_AGAIN: Duration = Duration::from_secs(20);
 const STOPPING: Duration = Duration::from_secs(2);
 const RENEWAL_BY_PROGRAM: Ending = Ending::new(
     "renewal",

@@ -1,12 +1,13 @@
 //! SUBSCRIBE and UNSUBSCRIBE, and a subscription that is repeated when it lets in what was refused.
 
 use super::ending::Ending;
-use super::{Note, Phase, Session, Surroundings, translate};
+use super::local::IDENTIFIER_IN_USE;
+use super::{Action, Note, Phase, Session, Surroundings, translate};
 use crate::gateway::message::{self, SubscribeContext};
 use crate::gateway::metrics::add_code;
 use crate::gateway::packet::{
-    Packet, PropertiesBuf, Property, RetainHandling, SubAck, Subscribe, SubscribeOptions,
-    Unsubscribe, Version, write_subscribe, write_unsubscribe,
+    Packet, PacketType, Properties, PropertiesBuf, Property, RetainHandling, SubAck, Subscribe,
+    SubscribeOptions, Unsubscribe, Version, write_subscribe, write_unsubscribe,
 };
 use crate::gateway::rules::overlaps;
 use std::collections::BTreeMap;
@@ -25,6 +26,8 @@ pub(super) struct Subscriptions {
     repeats: Vec<(Box<str>, Active)>,
     refused: Vec<(Box<str>, Duration)>,
     refused_more: Option<Duration>,
+    /// Other trust data is in force since the last repetition.
+    trust_changed: bool,
 }
 
 enum Pending {
@@ -34,7 +37,8 @@ enum Pending {
         subscription_id: Option<NonZeroU32>,
     },
     Unsubscribe {
-        filters: Vec<Box<str>>,
+        /// The filters as they are upstream; nothing for one that was never subscribed here.
+        slots: Vec<Option<Box<str>>>,
     },
 }
 
@@ -55,7 +59,10 @@ impl Subscriptions {
     }
 
     /// A retained message was refused: other trust data may let it in.
-    pub(super) fn refused_retained(&mut self, topic: &str, now: Duration) {
+    pub(super) fn refused_retained(&mut self, topic: &str, code: &str, now: Duration) {
+        if !CURABLE.contains(&code) {
+            return;
+        }
         self.refused.retain(|(known, _)| **known != *topic);
         if self.refused.len() < REFUSED {
             self.refused.push((topic.into(), now));
@@ -78,7 +85,9 @@ impl Subscriptions {
             .active
             .iter()
             // A broker sends nothing retained to a shared subscription (5, 4.8.2).
-            .filter(|(filter, _)| !filter.starts_with("$share/"))
+            .filter(|(filter, _)| !filter.starts_with(SHARE))
+            // The program wants none at all.
+            .filter(|(_, active)| active.options.retain_handling != RetainHandling::Never)
             .filter(|(filter, _)| all || matches_one(filter))
             .map(|(filter, active)| (filter.clone(), *active));
         self.repeats = repeats.collect();
@@ -97,10 +106,41 @@ impl Session {
     ) -> Result<(), Ending> {
         let packet_id = subscribe.packet_id;
         self.expect_free(packet_id)?;
-        let Some(program) = &self.program else {
-            return Ok(());
+        let slots = self.slots(subscribe, around);
+        let subscription_id = subscribe.properties.find(|property| match property {
+            Property::SubscriptionIdentifier(id) => Some(id),
+            _ => None,
+        });
+        let filters = slots.iter().filter_map(Slot::upstream);
+        if filters.clone().next().is_none() {
+            let codes: Vec<u8> = slots.iter().map(|slot| slot.code(None)).collect();
+            return self.answer(PacketType::SubAck, packet_id, &codes, Properties::EMPTY);
+        }
+        let properties = translate::without_ours(&subscribe.properties);
+        let properties = properties.as_properties();
+        let (version, before) = (self.upstream.version, self.upstream_output.len());
+        let out = &mut self.upstream_output;
+        write_subscribe(packet_id, properties, filters, version, out)
+            .map_err(|_| SUBSCRIBE_TOO_LARGE)?;
+        self.expect_size(before)?;
+        if let Some(id) = subscription_id {
+            self.inbound.copies.subscribed(id);
+        }
+        let pending = Pending::Subscribe {
+            slots,
+            subscription_id,
         };
-        let bridge = program.is_bridge;
+        self.subscriptions.pending.insert(packet_id, pending);
+        self.sent_upstream(around);
+        self.watch_wedge(false, around);
+        Ok(())
+    }
+
+    /// What becomes of each filter.
+    fn slots(&mut self, subscribe: &Subscribe<'_>, around: &mut Surroundings<'_>) -> Vec<Slot> {
+        let Some(program) = &self.program else {
+            return Vec::new();
+        };
         let device = around.notary.device();
         let context = SubscribeContext {
             rules: around.rules,
@@ -108,61 +148,26 @@ impl Session {
             sender_in_topic: self.plan.listener.sender_in_topic,
             device: device.as_ref(),
         };
+        let counts = around.counts.listener(&self.plan.listener.name);
         let mut slots = Vec::new();
-        let mut notes = Vec::new();
         for (filter, mut options) in subscribe.filters() {
-            if bridge {
+            if program.is_bridge {
                 // What a bridge of 3.1.1 gets by its protocol level (0x84), 5 says in words.
-                options.no_local = !filter.starts_with("$share/");
+                options.no_local = !filter.starts_with(SHARE);
                 options.retain_as_published = true;
             }
             slots.push(match message::filter_upstream(filter, &context) {
                 Ok(upstream) => Slot::Upstream(upstream.into(), options),
                 Err(refused) => {
                     let (code, filter) = (refused.code, filter.to_owned());
-                    notes.push(Note::FilterRefused { code, filter });
-                    add_code(
-                        &mut around
-                            .counts
-                            .listener(&self.plan.listener.name)
-                            .filters_refused,
-                        code,
-                    );
+                    add_code(&mut counts.filters_refused, code);
+                    let note = Note::FilterRefused { code, filter };
+                    self.actions.push_back(Action::Note(note));
                     Slot::Refused(refused.reason)
                 }
             });
         }
-        self.actions
-            .extend(notes.into_iter().map(super::Action::Note));
-        let subscription_id = subscribe.properties.find(|property| match property {
-            Property::SubscriptionIdentifier(id) => Some(id),
-            _ => None,
-        });
-        let mut properties = PropertiesBuf::new();
-        for property in subscribe.properties.iter() {
-            if !matches!(property, Property::UserProperty(name, _) if message::is_ours(name)) {
-                properties.push(property).ok();
-            }
-        }
-        let filters = slots.iter().filter_map(Slot::upstream);
-        if filters.clone().next().is_some() {
-            let version = self.upstream.version;
-            let out = &mut self.upstream_output;
-            write_subscribe(packet_id, properties.as_properties(), filters, version, out)
-                .map_err(|_| SUBSCRIBE_TOO_LARGE)?;
-            self.subscriptions.pending.insert(
-                packet_id,
-                Pending::Subscribe {
-                    slots,
-                    subscription_id,
-                },
-            );
-            self.sent_upstream(around);
-            Ok(())
-        } else {
-            let codes: Vec<u8> = slots.iter().map(|slot| slot.code(None)).collect();
-            self.answer_subscribe(packet_id, &codes, PropertiesBuf::new())
-        }
+        slots
     }
 
     pub(super) fn program_unsubscribes(
@@ -170,44 +175,43 @@ impl Session {
         unsubscribe: &Unsubscribe<'_>,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
-        self.expect_free(unsubscribe.packet_id)?;
+        let packet_id = unsubscribe.packet_id;
+        self.expect_free(packet_id)?;
         let Some(program) = &self.program else {
             return Ok(());
         };
         let device = around.notary.device();
+        let sender_in_topic = self.plan.listener.sender_in_topic;
         let context = SubscribeContext {
             rules: around.rules,
             permissions: &program.permissions,
-            sender_in_topic: self.plan.listener.sender_in_topic,
+            sender_in_topic,
             device: device.as_ref(),
         };
-        let filters: Vec<Box<str>> = unsubscribe
-            .filters()
-            .map(|filter| match message::filter_upstream(filter, &context) {
-                Ok(upstream) => upstream.into(),
-                // Never subscribed here: the broker says so.
-                Err(_) => filter.into(),
-            })
-            .collect();
-        let mut properties = PropertiesBuf::new();
-        for property in unsubscribe.properties.iter() {
-            if !matches!(property, Property::UserProperty(name, _) if message::is_ours(name)) {
-                properties.push(property).ok();
-            }
+        let slot = |filter: &str| match message::filter_upstream(filter, &context) {
+            Ok(upstream) => Some(upstream.into()),
+            // Upstream it may be the name of another subscription.
+            Err(_) if sender_in_topic => None,
+            // It may have been allowed when it was subscribed.
+            Err(_) => Some(filter.into()),
+        };
+        let slots: Vec<Option<Box<str>>> = unsubscribe.filters().map(slot).collect();
+        let filters = slots.iter().flatten().map(|filter| &**filter);
+        if filters.clone().next().is_none() {
+            let codes = vec![NOT_SUBSCRIBED; slots.len()];
+            return self.answer(PacketType::UnsubAck, packet_id, &codes, Properties::EMPTY);
         }
-        write_unsubscribe(
-            unsubscribe.packet_id,
-            properties.as_properties(),
-            filters.iter().map(|filter| &**filter),
-            self.upstream.version,
-            &mut self.upstream_output,
-        )
-        .map_err(|_| SUBSCRIBE_TOO_LARGE)?;
-        let pending = Pending::Unsubscribe { filters };
-        self.subscriptions
-            .pending
-            .insert(unsubscribe.packet_id, pending);
+        let properties = translate::without_ours(&unsubscribe.properties);
+        let properties = properties.as_properties();
+        let (version, before) = (self.upstream.version, self.upstream_output.len());
+        let out = &mut self.upstream_output;
+        write_unsubscribe(packet_id, properties, filters, version, out)
+            .map_err(|_| SUBSCRIBE_TOO_LARGE)?;
+        self.expect_size(before)?;
+        let pending = Pending::Unsubscribe { slots };
+        self.subscriptions.pending.insert(packet_id, pending);
         self.sent_upstream(around);
+        self.watch_wedge(false, around);
         Ok(())
     }
 
@@ -218,8 +222,8 @@ impl Session {
     ) -> Result<(), Ending> {
         if self.subscriptions.own == Some(ack.packet_id) {
             self.subscriptions.own = None;
-            self.repeat_subscriptions(around);
-            return self.take_held(around);
+            self.watch_wedge(true, around);
+            return Ok(());
         }
         let pending = self.subscriptions.pending.remove(&ack.packet_id);
         let Some(Pending::Subscribe {
@@ -236,70 +240,78 @@ impl Session {
                 codes.push(slot.code(None));
                 continue;
             };
-            let code = said.next().ok_or(SUBACK_COUNT)?;
+            let code = said.next().ok_or(ACK_COUNT)?;
             codes.push(slot.code(Some(code)));
-            if code < 0x80 && self.subscriptions.active.len() < ACTIVE {
-                let active = Active {
-                    options: *options,
+            let active = &mut self.subscriptions.active;
+            if code < 0x80 && (active.len() < ACTIVE || active.contains_key(filter)) {
+                let options = *options;
+                let subscription = Active {
+                    options,
                     subscription_id,
                 };
-                self.subscriptions.active.insert(filter.clone(), active);
+                active.insert(filter.clone(), subscription);
             }
         }
         if said.next().is_some() {
-            return Err(SUBACK_COUNT);
+            return Err(ACK_COUNT);
         }
-        let mut properties = PropertiesBuf::new();
-        properties
-            .extend(ack.properties.iter().filter(
-                |property| !matches!(property, Property::UserProperty(name, _) if message::is_ours(name)),
-            ))
-            .ok();
-        self.answer_subscribe(ack.packet_id, &codes, properties)
+        self.watch_wedge(true, around);
+        let properties = translate::without_ours(&ack.properties);
+        let properties = properties.as_properties();
+        self.answer(PacketType::SubAck, ack.packet_id, &codes, properties)
     }
 
-    pub(super) fn broker_unsubscribed(&mut self, ack: &SubAck<'_>) -> Result<(), Ending> {
+    pub(super) fn broker_unsubscribed(
+        &mut self,
+        ack: &SubAck<'_>,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), Ending> {
         let pending = self.subscriptions.pending.remove(&ack.packet_id);
-        let Some(Pending::Unsubscribe { filters }) = pending else {
+        let Some(Pending::Unsubscribe { slots }) = pending else {
             return Err(Ending::broker_protocol("an UNSUBACK for no UNSUBSCRIBE"));
         };
-        if self.upstream.version == Version::V5 && ack.codes.len() != filters.len() {
-            return Err(SUBACK_COUNT);
-        }
-        for filter in &filters {
+        let mut said = ack.codes.iter().copied();
+        let mut codes = Vec::with_capacity(slots.len());
+        for slot in &slots {
+            let Some(filter) = slot else {
+                codes.push(NOT_SUBSCRIBED);
+                continue;
+            };
             self.subscriptions.active.remove(filter);
+            codes.push(match self.upstream.version {
+                Version::V311 => 0,
+                Version::V5 => said.next().ok_or(ACK_COUNT)?,
+            });
         }
-        let version = self
-            .program
-            .as_ref()
-            .map_or(Version::V5, |program| program.version);
-        Packet::UnsubAck(*ack)
-            .write(version, &mut self.local_output)
-            .map_err(|_| Ending::broker_protocol("its UNSUBACK is too large"))
+        if said.next().is_some() {
+            return Err(ACK_COUNT);
+        }
+        self.watch_wedge(true, around);
+        let properties = translate::without_ours(&ack.properties);
+        let properties = properties.as_properties();
+        self.answer(PacketType::UnsubAck, ack.packet_id, &codes, properties)
     }
 
-    /// Other trust data is in force: retained messages that were refused may be accepted now, and only
-    /// a SUBSCRIBE brings them again.
-    pub(super) fn trust_changed(&mut self, around: &mut Surroundings<'_>) {
-        if self.phase == Phase::Runs && self.subscriptions.own.is_none() {
+    /// Other trust data is in force.
+    pub(super) fn trust_changed(&mut self) {
+        self.subscriptions.trust_changed = true;
+    }
+
+    /// Retained messages that were refused may be accepted under other trust data, and only a SUBSCRIBE
+    /// brings them again. The identifier of a subscription belongs to the packet (5, 3.8.2.1.2): one
+    /// packet for each, one at a time.
+    pub(super) fn repeat_subscriptions(&mut self, around: &mut Surroundings<'_>) {
+        if self.phase != Phase::Runs || self.subscriptions.own.is_some() {
+            return;
+        }
+        if self.subscriptions.repeats.is_empty() && self.subscriptions.trust_changed {
+            self.subscriptions.trust_changed = false;
             self.subscriptions.queue_repeats(around.now);
-            self.repeat_subscriptions(around);
         }
-    }
-
-    /// Repeats what is queued. The identifier of a subscription belongs to the packet (5, 3.8.2.1.2):
-    /// one packet for each, one at a time.
-    fn repeat_subscriptions(&mut self, around: &mut Surroundings<'_>) {
-        let Some((
-            _,
-            Active {
-                subscription_id, ..
-            },
-        )) = self.subscriptions.repeats.last()
-        else {
+        let Some((_, last)) = self.subscriptions.repeats.last() else {
             return;
         };
-        let subscription_id = *subscription_id;
+        let subscription_id = last.subscription_id;
         let free = |id: &u16| self.subscriptions.is_free(*id) && !self.outbound.uses(*id);
         let Some(packet_id) = (1..=u16::MAX).rev().find(free) else {
             return;
@@ -319,46 +331,58 @@ impl Session {
             };
             (&**filter, options)
         });
-        let version = self.upstream.version;
+        let (version, before) = (self.upstream.version, self.upstream_output.len());
+        let properties = properties.as_properties();
         let out = &mut self.upstream_output;
-        if write_subscribe(packet_id, properties.as_properties(), filters, version, out).is_ok() {
+        let written = write_subscribe(packet_id, properties, filters, version, out).is_ok();
+        if written && self.expect_size(before).is_ok() {
             self.subscriptions.own = Some(packet_id);
             self.sent_upstream(around);
+            self.watch_wedge(false, around);
+        } else {
+            self.upstream_output.truncate(before);
         }
     }
 
-    fn answer_subscribe(
+    /// The program's SUBACK or UNSUBACK.
+    fn answer(
         &mut self,
+        packet_type: PacketType,
         packet_id: u16,
         codes: &[u8],
-        properties: PropertiesBuf,
+        properties: Properties<'_>,
     ) -> Result<(), Ending> {
-        let version = self
-            .program
-            .as_ref()
-            .map_or(Version::V5, |program| program.version);
+        let version = self.program_version();
         let codes: Vec<u8> = match version {
             Version::V5 => codes.to_vec(),
-            Version::V311 => codes
-                .iter()
-                .map(|code| translate::suback_code(*code))
-                .collect(),
+            Version::V311 => codes.iter().map(|code| translate::suback_code(*code)).collect(),
         };
-        let answer = Packet::SubAck(SubAck {
+        let answer = SubAck {
             packet_id,
-            properties: properties.as_properties(),
+            properties,
             codes: &codes,
-        });
+        };
+        let answer = match packet_type {
+            PacketType::SubAck => Packet::SubAck(answer),
+            _ => Packet::UnsubAck(answer),
+        };
         answer
             .write(version, &mut self.local_output)
-            .map_err(|_| Ending::broker_protocol("its SUBACK is too large"))
+            .map_err(|_| Ending::broker_protocol("its answer to a SUBSCRIBE is too large"))
+    }
+
+    /// What was written behind `before` is no larger than the broker takes.
+    fn expect_size(&self, before: usize) -> Result<(), Ending> {
+        let octets = self.upstream_output.len().saturating_sub(before);
+        match u32::try_from(octets) {
+            Ok(octets) if octets <= self.upstream.limits.max_packet_octets => Ok(()),
+            _ => Err(SUBSCRIBE_TOO_LARGE),
+        }
     }
 
     fn expect_free(&self, packet_id: u16) -> Result<(), Ending> {
         if self.subscriptions.pending.contains_key(&packet_id) {
-            return Err(Ending::program_protocol(
-                "the program uses a packet identifier that is in use [MQTT-2.2.1-3]",
-            ));
+            return Err(IDENTIFIER_IN_USE);
         }
         if self.subscriptions.pending.len() >= PENDING {
             return Err(Ending::program_protocol(
@@ -392,6 +416,24 @@ impl Slot {
 }
 
 const UNSPECIFIED: u8 = 0x80;
+/// 0x11: no subscription existed (5, 3.11.3).
+const NOT_SUBSCRIBED: u8 = 0x11;
+const SHARE: &str = "$share/";
+/// Why a message may be refused today and accepted under tomorrow's trust data.
+const CURABLE: &[&str] = &[
+    "audience",
+    "audience-not-granted",
+    "device-pending",
+    "device-suspended",
+    "key-not-yet-valid",
+    "kind-not-granted",
+    "lifetime",
+    "response-not-granted",
+    "subject",
+    "topic-not-granted",
+    "unknown-key",
+    "vouch-not-granted",
+];
 /// Unanswered requests, remembered subscriptions, remembered refusals of a session.
 const PENDING: usize = 256;
 const ACTIVE: usize = 256;
@@ -403,7 +445,7 @@ const SUBSCRIBE_TOO_LARGE: Ending = Ending::new(
     Some(0x95),
     None,
 );
-const SUBACK_COUNT: Ending = Ending::new(
+const ACK_COUNT: Ending = Ending::new(
     "broker-protocol",
     "its acknowledgement has another number of codes than there were filters [MQTT-3.9.3-1]",
     Some(0x89),

@@ -1,4 +1,8 @@
-//! What a program of MQTT 3.1.1 is told where upstream speaks MQTT 5.
+//! What a program of MQTT 3.1.1 is told where upstream speaks MQTT 5, and what neither side
+//! says in our name.
+
+use crate::gateway::message;
+use crate::gateway::packet::{Ack, Packet, PacketType, Properties, PropertiesBuf, Property};
 
 /// The CONNACK return code (3.1.1, 3.2.2.3) for a reason code (5, 3.2.2.2). Never 1: programs that
 /// are told of a wrong version fall back to MQTT 3.1.
@@ -34,6 +38,31 @@ pub(super) const fn without_redirect(reason: u8, instead: u8) -> u8 {
     match reason {
         0x9C | 0x9D => instead,
         other => other,
+    }
+}
+
+/// Whether anything in it is ours to say.
+pub(super) fn has_ours(properties: &Properties<'_>) -> bool {
+    properties.user().any(|(name, _)| message::is_ours(name))
+}
+
+/// The same without what is ours to say.
+pub(super) fn without_ours(properties: &Properties<'_>) -> PropertiesBuf {
+    let mut kept = PropertiesBuf::new();
+    let theirs = properties.iter().filter(|property| {
+        !matches!(property, Property::UserProperty(name, _) if message::is_ours(name))
+    });
+    kept.extend(theirs).ok(); // no longer than it was
+    kept
+}
+
+/// The acknowledgement as the packet that it is.
+pub(super) const fn ack_packet<'a>(packet_type: PacketType, ack: &Ack<'a>) -> Packet<'a> {
+    match packet_type {
+        PacketType::PubAck => Packet::PubAck(*ack),
+        PacketType::PubRec => Packet::PubRec(*ack),
+        PacketType::PubRel => Packet::PubRel(*ack),
+        _ => Packet::PubComp(*ack),
     }
 }
 

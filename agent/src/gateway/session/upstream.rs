@@ -14,10 +14,16 @@ pub(super) struct Upstream {
     pub(super) is_open: bool,
     /// What it said in CONNACK.
     pub(super) limits: Limits,
-    /// Keep-alive that CONNECT asked for, in seconds.
-    pub(super) keep_alive_seconds: u16,
     pub(super) pings: Option<Pings>,
     pub(super) wedge: Wedge,
+    /// Messages of QoS 1 and 2 that CONNECT let it send at once.
+    pub(super) receive_maximum: u16,
+    /// CONNECT asked for a session that outlives the connection where the program did not.
+    pub(super) expiry_raised: bool,
+    /// The client identifier that it gave a program without one.
+    pub(super) assigned: Option<Box<str>>,
+    /// Enhanced authentication: the next AUTH is the broker's.
+    pub(super) is_to_authenticate: bool,
     /// When the login token makes a planned renewal due.
     pub(super) renew_at: Option<Duration>,
 }
@@ -93,7 +99,10 @@ impl Default for Upstream {
             version: Version::V5,
             is_open: false,
             limits: Limits::NONE,
-            keep_alive_seconds: 0,
+            receive_maximum: u16::MAX,
+            expiry_raised: false,
+            assigned: None,
+            is_to_authenticate: false,
             pings: None,
             wedge: Wedge::default(),
             renew_at: None,
