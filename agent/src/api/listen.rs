@@ -55,18 +55,18 @@ impl Socket {
     /// [`ListenError`]; what was at the path before is still there.
     pub fn listen(config: &Config) -> Result<Self, ListenError> {
         let api = &config.api;
-        Self::at(config.api_socket(), api.socket_mode, api.socket_group.as_ref())
+        Self::at(
+            config.api_socket(),
+            api.socket_mode,
+            api.socket_group.as_ref(),
+        )
     }
 
     /// Listens at this path. To be called within a tokio runtime.
     ///
     /// # Errors
     /// As for [`Socket::listen`].
-    pub fn at(
-        path: PathBuf,
-        mode: u32,
-        group: Option<&SocketGroup>,
-    ) -> Result<Self, ListenError> {
+    pub fn at(path: PathBuf, mode: u32, group: Option<&SocketGroup>) -> Result<Self, ListenError> {
         expect_free(&path)?;
         if let Some(directory) = path.parent() {
             fs::create_dir_all(directory).map_err(system("create", directory))?;

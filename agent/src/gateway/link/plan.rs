@@ -1,9 +1,7 @@
 //! The configuration of a listener, made ready: files read, groups looked up.
 
 use super::upstream::Upstream;
-use crate::config::{
-    Credentials, GatewayConfig, ListenerConfig, LocalIdentity, NameDatabase,
-};
+use crate::config::{Credentials, GatewayConfig, ListenerConfig, LocalIdentity, NameDatabase};
 use crate::gateway::session::{ListenerPlan, LocalPeer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;

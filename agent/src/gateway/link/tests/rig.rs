@@ -2,8 +2,8 @@
 
 use crate::clock::SystemClock;
 use crate::config::{
-    ClientIdTemplate, Credentials, GatewayConfig, ListenAddress, ListenerConfig,
-    UpstreamConfig, UpstreamUrl, UpstreamVersion,
+    ClientIdTemplate, Credentials, GatewayConfig, ListenAddress, ListenerConfig, UpstreamConfig,
+    UpstreamUrl, UpstreamVersion,
 };
 use crate::daemon::Agent;
 use crate::engine::{Engine, Settings, SignBlock, Signing};
