@@ -247,6 +247,7 @@ subscribe = ["site/#"]
 topic = "site/+/+/state"
 kind = "retained"
 accept = ["message", "retained"]
+max_age_seconds = 60
 
 [[rule]]
 topic = "plain/#"
