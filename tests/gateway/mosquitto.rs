@@ -223,7 +223,11 @@ fn publish(plan: &Plan, batch: &Batch, number: usize) {
     loop {
         let mut command = Command::new(PUBLISH);
         // It ends before the broker has read all of it: under the same identifier the next one would cut it off.
-        connection(&mut command, plan, &format!("{}-pub{}", plan.id, number % 10));
+        connection(
+            &mut command,
+            plan,
+            &format!("{}-pub{}", plan.id, number % 10),
+        );
         command.args(["-t", &batch.topic, "-q", &batch.qos.to_string()]);
         command.arg(if batch.lines.is_empty() { "-n" } else { "-l" });
         if batch.retain {
@@ -235,7 +239,11 @@ fn publish(plan: &Plan, batch: &Batch, number: usize) {
         command.stdin(Stdio::piped()).stdout(Stdio::null());
         let mut child = command.stderr(Stdio::null()).spawn().unwrap();
         // It may end without reading.
-        let _ = child.stdin.take().unwrap().write_all(batch.lines.as_bytes());
+        let _ = child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(batch.lines.as_bytes());
         if child.wait().unwrap().success() {
             return;
         }
