@@ -52,7 +52,11 @@ impl Session {
         if let Some(seconds) = connack.properties.server_keep_alive() {
             // More often does no harm, and shows whether the broker lives where it does not ask.
             let ours = self.plan.upstream.keep_alive_seconds;
-            let seconds = if seconds == 0 { ours } else { seconds.min(ours) };
+            let seconds = if seconds == 0 {
+                ours
+            } else {
+                seconds.min(ours)
+            };
             self.upstream.pings = Some(Pings::new(seconds, around.now));
         }
         if renews {

@@ -336,7 +336,8 @@ impl Session {
     fn login(&self, connect: &Connect<'_>, around: &mut Surroundings<'_>) -> Result<Login, Ending> {
         let secret = |octets: &[u8]| Zeroizing::new(octets.to_vec());
         // The password of a local user is nobody else's business.
-        let is_local = matches!(self.peer, LocalPeer::Tcp(_)) && !self.plan.listener.users.is_empty();
+        let is_local =
+            matches!(self.peer, LocalPeer::Tcp(_)) && !self.plan.listener.users.is_empty();
         Ok(match &self.plan.upstream.credentials {
             Credentials::None => Login::default(),
             Credentials::Program if is_local => Login::default(),

@@ -237,7 +237,8 @@ impl Session {
                 add_code(&mut counts.rule(rule).rejected, code);
                 let topic = publish.topic.to_owned();
                 if publish.retain {
-                    self.subscriptions.refused_retained(&topic, code, around.now);
+                    self.subscriptions
+                        .refused_retained(&topic, code, around.now);
                 }
                 self.note(Note::Rejected {
                     code,

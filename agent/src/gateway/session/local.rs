@@ -130,7 +130,11 @@ impl Session {
             .packet_id
             .is_some_and(|packet_id| self.outbound.uses(packet_id))
         {
-            return if again { Ok(()) } else { Err(IDENTIFIER_IN_USE) };
+            return if again {
+                Ok(())
+            } else {
+                Err(IDENTIFIER_IN_USE)
+            };
         }
         self.refuse_publish(qos, packet.packet_id, QUOTA_EXCEEDED);
         Ok(())
@@ -202,7 +206,12 @@ impl Session {
 /// Hands AUTH on: as it is, but for what is ours to say.
 pub(super) fn pass_auth(frame: &Frame, out: &mut bytes::BytesMut) {
     match packet::read(frame, Version::V5) {
-        Ok(Packet::Auth(auth)) if auth.properties.user().any(|(name, _)| message::is_ours(name)) => {
+        Ok(Packet::Auth(auth))
+            if auth
+                .properties
+                .user()
+                .any(|(name, _)| message::is_ours(name)) =>
+        {
             let properties = super::translate::without_ours(&auth.properties);
             let properties = properties.as_properties();
             let auth = Packet::Auth(Reasoned { properties, ..auth });
@@ -228,9 +237,8 @@ const SECOND_CONNECT: Ending =
 const ONLY_AUTH: Ending = Ending::program_protocol(
     "the program sent something else than AUTH before it was authenticated [MQTT-3.1.2-30]",
 );
-pub(super) const IDENTIFIER_IN_USE: Ending = Ending::program_protocol(
-    "the program used a packet identifier that is in use [MQTT-2.2.1-3]",
-);
+pub(super) const IDENTIFIER_IN_USE: Ending =
+    Ending::program_protocol("the program used a packet identifier that is in use [MQTT-2.2.1-3]");
 const TOO_LARGE: Ending = Ending::new(
     "packet-size",
     "a packet of the program that is no PUBLISH is larger than gateway.max_message_bytes",

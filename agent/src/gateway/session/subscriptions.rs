@@ -355,7 +355,10 @@ impl Session {
         let version = self.program_version();
         let codes: Vec<u8> = match version {
             Version::V5 => codes.to_vec(),
-            Version::V311 => codes.iter().map(|code| translate::suback_code(*code)).collect(),
+            Version::V311 => codes
+                .iter()
+                .map(|code| translate::suback_code(*code))
+                .collect(),
         };
         let answer = SubAck {
             packet_id,

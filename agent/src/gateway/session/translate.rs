@@ -49,9 +49,9 @@ pub(super) fn has_ours(properties: &Properties<'_>) -> bool {
 /// The same without what is ours to say.
 pub(super) fn without_ours(properties: &Properties<'_>) -> PropertiesBuf {
     let mut kept = PropertiesBuf::new();
-    let theirs = properties.iter().filter(|property| {
-        !matches!(property, Property::UserProperty(name, _) if message::is_ours(name))
-    });
+    let theirs = properties.iter().filter(
+        |property| !matches!(property, Property::UserProperty(name, _) if message::is_ours(name)),
+    );
     kept.extend(theirs).ok(); // no longer than it was
     kept
 }
