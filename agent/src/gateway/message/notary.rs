@@ -6,6 +6,7 @@ use edgeseal_trust::clock::Now;
 use edgeseal_trust::id::{Audience, DeviceId};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::PeerKey;
+use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{Failure, Received, Verdict, Verified};
 use std::sync::Arc;
@@ -43,6 +44,13 @@ pub trait Notary {
         loaded: Option<&LoadedKey>,
         before_stored: &mut dyn FnMut(&Verified),
     ) -> Step<Result<Verdict, Failure>>;
+
+    /// Makes a consumer known before its first message: it begins with what others had accepted by now,
+    /// and not by then. Stored when this returns.
+    ///
+    /// # Errors
+    /// [`Failure::MemoryFull`] where there is no room for one more.
+    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure>;
 
     /// What the registry has under the name of a key.
     ///
@@ -108,6 +116,10 @@ impl Notary for EngineNotary<'_> {
             before_stored(verified);
         }
         step
+    }
+
+    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure> {
+        self.engine.introduce(consumer, &self.now)
     }
 
     fn peer(

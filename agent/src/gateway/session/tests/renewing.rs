@@ -163,6 +163,7 @@ fn what_is_sent_again_after_a_renewal_is_not_handed_on_twice() {
     line.runs(&plain_connect(V5), &[quota()]);
     live(&mut line, 235);
     let mut two = Desk::new(2);
+    two.now = line.desk.now;
     let first = two.sends(&message(1, 1, "site/two/a", "x"), V5);
     let second = two.sends(&message(2, 2, "site/two/a", "y"), V5);
     line.broker_sends(&first);
