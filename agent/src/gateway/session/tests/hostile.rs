@@ -162,7 +162,8 @@ fn every_event_may_come_at_every_moment() {
         let turns = conversation(version);
         for number in 0..=turns.len() {
             for first in 0..EVENTS {
-                for second in (0..EVENTS).filter(|second| (first + second + number as u8) % 3 == 0)
+                for second in
+                    (0..EVENTS).filter(|second| (first + second + number as u8).is_multiple_of(3))
                 {
                     let mut line = Line::new(version);
                     turns[..number]
