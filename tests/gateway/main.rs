@@ -11,7 +11,6 @@
     clippy::panic,
     clippy::unwrap_used
 )]
-#![allow(dead_code)] // TEMPORARY
 mod broker;
 mod client;
 mod conformance;

@@ -221,10 +221,6 @@ impl Packet {
         Some(answer)
     }
 
-    pub(crate) fn octets(&self) -> Vec<u8> {
-        packet(self.first, &self.body)
-    }
-
     /// For a person, and to compare: what a client can see of it.
     pub(crate) fn describe(&self, version: u8) -> String {
         if let Some(at) = self.publish(version) {
@@ -501,7 +497,6 @@ pub(crate) const SUBSCRIPTION_ID: u8 = 0x0b;
 pub(crate) const SESSION_EXPIRY: u8 = 0x11;
 pub(crate) const WILL_DELAY: u8 = 0x18;
 pub(crate) const RECEIVE_MAXIMUM: u8 = 0x21;
-pub(crate) const ALIAS_MAXIMUM: u8 = 0x22;
 pub(crate) const ALIAS: u8 = 0x23;
 pub(crate) const USER: u8 = 0x26;
 pub(crate) const MAXIMUM_PACKET: u8 = 0x27;

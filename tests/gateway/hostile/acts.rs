@@ -12,6 +12,8 @@ pub(super) fn play(victim: &Victim, signed: &[Publish]) {
     forged(victim);
     taken_from_others(victim, &own);
     acknowledgements(victim);
+    never_acknowledged(victim);
+    out_of_order(victim);
     redirects(victim);
     oversized(victim);
     flood(victim);
@@ -167,6 +169,65 @@ fn acknowledgements(victim: &Victim) {
         });
         assert_eq!(ordeal.messages, []);
     }
+}
+
+/// What the broker has not acknowledged, the program must not believe to be there.
+fn never_acknowledged(victim: &Victim) {
+    let version = victim.version;
+    let own = format!("site/{}/x", victim.device.name);
+    let messages = [
+        Publish::new(&own, "signed").qos(1, 11),
+        Publish::new("plain/x", "passed").qos(1, 12),
+        Publish::new(&own, "signed").qos(2, 13),
+        Publish::new("plain/x", "passed").qos(2, 14),
+    ];
+    let ordeal = victim.publishes("never acknowledged", &messages, move |server| {
+        server.raw.version = version;
+        server.serves();
+        let mut left = 4;
+        while left > 0 {
+            server.raw.expect(packet::PUBLISH);
+            left -= 1;
+        }
+    });
+    let acks = ["PUBACK", "PUBREC"];
+    let told = ordeal.others.iter();
+    let told: Vec<_> = told
+        .filter(|at| acks.iter().any(|ack| at.starts_with(ack)))
+        .collect();
+    assert_eq!(told, [""; 0], "{ordeal:?}");
+}
+
+/// Acknowledged in another order, twice, and by another packet: each message is acknowledged once at the most, and by the right one.
+fn out_of_order(victim: &Victim) {
+    let version = victim.version;
+    let messages: Vec<Publish> = (1..=3)
+        .map(|id| Publish::new("plain/x", "one").qos(1, id))
+        .collect();
+    let ordeal = victim.publishes("out of order", &messages, move |server| {
+        server.raw.version = version;
+        server.serves();
+        for _ in 0..3 {
+            server.raw.expect(packet::PUBLISH);
+        }
+        for (kind, id) in [
+            (packet::PUBACK, 3),
+            (packet::PUBREC, 1),
+            (packet::PUBACK, 2),
+            (packet::PUBACK, 2),
+        ] {
+            server.raw.send(&packet::ack(kind, id));
+        }
+    });
+    for id in 1..=3 {
+        let ack = format!("PUBACK #{id} ");
+        let count = ordeal.others.iter().filter(|at| at.starts_with(&ack));
+        assert!(count.count() <= 1, "{ordeal:?}");
+    }
+    assert!(
+        !ordeal.others.iter().any(|at| at.starts_with("PUBACK #1 ")),
+        "{ordeal:?}"
+    );
 }
 
 /// No program learns of another server that it could be led to.

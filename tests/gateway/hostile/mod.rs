@@ -116,13 +116,23 @@ impl Scene {
 impl Victim {
     /// A program that subscribes to everything, while the broker plays `script`. Ends when the gateway has closed on it.
     fn suffers(&self, what: &str, script: impl Fn(&mut Server) + Send + Sync + 'static) -> Ordeal {
+        self.publishes(what, &[], script)
+    }
+
+    /// The same with a program that also publishes.
+    fn publishes(
+        &self,
+        what: &str,
+        messages: &[Publish],
+        script: impl Fn(&mut Server) + Send + Sync + 'static,
+    ) -> Ordeal {
         let served = self.hostile.plays(script);
         let deadline = Instant::now() + PATIENCE;
         loop {
             let mut ordeal = Ordeal::default();
             let mut raw = Raw::open(self.device.port, self.version);
             raw.send(&Connect::new(self.version, "victim").octets());
-            let is_over = self.listens(&mut raw, &mut ordeal, deadline);
+            let is_over = self.listens(&mut raw, messages, &mut ordeal, deadline);
             assert!(is_over, "{what}: the gateway holds on: {ordeal:?}");
             // Without the broker a program is told so, or just closed on, and comes again.
             if self.hostile.served() > served {
@@ -135,7 +145,13 @@ impl Victim {
     }
 
     /// Hears everything until the end. False: there was none.
-    fn listens(&self, raw: &mut Raw, ordeal: &mut Ordeal, deadline: Instant) -> bool {
+    fn listens(
+        &self,
+        raw: &mut Raw,
+        messages: &[Publish],
+        ordeal: &mut Ordeal,
+        deadline: Instant,
+    ) -> bool {
         loop {
             match raw.next(deadline.saturating_duration_since(Instant::now())) {
                 Heard::Closed => return true,
@@ -147,6 +163,9 @@ impl Victim {
                         let octets =
                             crate::packet::subscribe(self.version, 1, &filter, &Vec::new());
                         raw.send(&octets);
+                        for message in messages {
+                            raw.publish(message);
+                        }
                     }
                 }
                 Heard::Packet(at) => match at.publish(self.version) {
