@@ -5,8 +5,11 @@ use super::output::{Complaint, print_json, print_line};
 use crate::api::PeersBody;
 use crate::daemon::AgentStatus;
 use crate::exit::Exit;
+use crate::gateway::link::GatewayStatus;
+use crate::log::Escaped;
 use crate::wire::ErrorBody;
 use clap::Args;
+use std::fmt::Write;
 
 #[derive(Args, Debug)]
 pub(super) struct PeersArgs {
@@ -111,6 +114,55 @@ fn lines(status: &AgentStatus) -> Vec<String> {
         for (code, count) in table {
             lines.push(format!("{what:<14} {count} {code}"));
         }
+    }
+    lines.extend(gateway_lines(&status.gateway));
+    lines
+}
+
+fn gateway_lines(gateway: &GatewayStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    for listener in &gateway.listeners {
+        lines.push(format!(
+            "listener       {} on {} to {}: {} of {} connections",
+            listener.name,
+            listener.address,
+            listener.upstream,
+            listener.connections,
+            listener.max_connections
+        ));
+    }
+    for upstream in &gateway.upstreams {
+        let mut line = format!(
+            "broker         {} at {}: {}",
+            upstream.name, upstream.url, upstream.state
+        );
+        if let Some(seconds) = upstream.down_seconds {
+            let _ = write!(line, " for {seconds} s, {} attempts", upstream.failures);
+        }
+        if upstream.only_v311 {
+            line.push_str(", MQTT 3.1.1 alone: messages travel in envelopes");
+        }
+        lines.push(line);
+        if let Some(why) = &upstream.why {
+            lines.push(format!("               {}", Escaped::new(why)));
+        }
+    }
+    for one in &gateway.connections {
+        let client_id = one.client_id.as_deref().unwrap_or("(no CONNECT yet)");
+        lines.push(format!(
+            "program        {} as {} from {}, {} for {} s, MQTT {} to {}",
+            Escaped::new(client_id),
+            one.identity.as_deref().unwrap_or(&one.listener),
+            one.peer,
+            one.state,
+            one.age_seconds,
+            one.version.as_deref().unwrap_or("?"),
+            one.upstream_version
+        ));
+        lines.push(format!(
+            "               unacknowledged: {} out, {} in; {} wait; {} octets in buffers",
+            one.outgoing, one.incoming, one.parked, one.buffered_octets
+        ));
     }
     lines
 }

@@ -50,7 +50,7 @@ impl Backoff {
         }
         let doublings = self.failures.min(DOUBLINGS);
         let longest = FIRST.saturating_mul(1 << doublings).min(LONGEST);
-        let half = longest / 2;
+        let half = longest.checked_div(2).unwrap_or_default();
         let jitter = half.mul_f64(f64::from(chance) / f64::from(u32::MAX));
         self.failures = self.failures.saturating_add(1);
         self.state = State::Away {
