@@ -59,14 +59,15 @@ pub(super) fn peers(context: &Context, args: &PeersArgs) -> Result<Exit, Complai
         return Ok(Exit::Ok);
     }
     for peer in &page.peers {
-        let names = |names: Vec<&str>| names.join(",");
-        print_line(&format!(
-            "{:<24} {:<10} roles {} groups {}",
-            peer.device,
-            word(&peer.state),
-            names(peer.roles.iter().map(|role| role.as_str()).collect()),
-            names(peer.groups.iter().map(|group| group.as_str()).collect()),
-        ))?;
+        let mut line = format!("{:<24} {}", peer.device.as_str(), word(&peer.state));
+        let roles: Vec<&str> = peer.roles.iter().map(|role| role.as_str()).collect();
+        let groups: Vec<&str> = peer.groups.iter().map(|group| group.as_str()).collect();
+        for (what, names) in [("roles", roles), ("groups", groups)] {
+            if !names.is_empty() {
+                line.push_str(&format!("  {what} {}", names.join(",")));
+            }
+        }
+        print_line(&line)?;
         for key in &peer.keys {
             print_line(&format!("  {} {}", key.kid, word(&key.state)))?;
         }
@@ -97,10 +98,8 @@ fn lines(status: &AgentStatus) -> Vec<String> {
         ),
         format!("signing        {}", able(engine.signing.as_ref())),
         format!("verifying      {}", able(engine.verifying.as_ref())),
-        format!(
-            "clock          {} ({}), floor {}",
-            engine.time, engine.clock, status.floor
-        ),
+        format!("clock          {:#}, {}", engine.time, engine.clock),
+        format!("floor          {:#}", status.floor),
     ];
     lines.extend(trust_lines(status));
     let counts = &engine.counts;
@@ -180,12 +179,15 @@ fn trust_lines(status: &AgentStatus) -> Vec<String> {
         format!("domain         {}", trust.domain),
         format!(
             "root           version {}, expires {}",
-            trust.root_version, trust.root_exp
+            trust.root_version,
+            trust.root_exp.date()
         ),
         format!(
-            "manifest       sequence {}, issued {}, expires {}, {}{expired}",
-            trust.sequence, trust.iat, trust.exp, trust.staleness
+            "manifest       sequence {}, {}{expired}",
+            trust.sequence, trust.staleness
         ),
+        format!("issued         {}", trust.iat.date()),
+        format!("expires        {}", trust.exp.date()),
     ]
 }
 

@@ -208,7 +208,8 @@ fn sockets_that_systemd_passes_are_served_by_address_and_by_name() {
             run.get_envs()
                 .filter_map(|(name, value)| Some((name, value?))),
         )
-        .stdout(Stdio::piped());
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null());
     let mut child = python.spawn().unwrap();
     let mut tcp = String::new();
     let mut octet = [0];
