@@ -99,33 +99,55 @@ fn nothing_is_signed_for_another_domain() {
 
 #[test]
 fn a_deletion_is_not_signed_as_a_retained_statement() {
+    for (payload, code) in [(&b""[..], Some("retained-empty")), (b"on", None)] {
+        let payload = PayloadHash::of(payload);
+        let refused = refusal_of(|draft| (draft.kind, draft.payload) = (Kind::Retained, payload));
+        assert_eq!(refused, code);
+    }
+}
+
+#[test]
+fn nothing_is_captured_after_it_was_signed() {
+    for (captured_at, code) in [
+        (0, None),
+        (NOW, None),
+        (NOW + 1, Some("captured-later")),
+        (u64::MAX, Some("captured-later")),
+    ] {
+        let captured_at = Some(UnixTime::from_seconds(captured_at));
+        assert_eq!(refusal_of(|draft| draft.captured_at = captured_at), code);
+    }
+}
+
+/// Why the sensor may not sign what `change` makes of a draft that it may sign.
+fn refusal_of(change: impl FnOnce(&mut Draft<'_>)) -> Option<&'static str> {
     let minter = Minter::new(
         domain::key_of("sensor"),
         &TrustDomain::parse("farm").unwrap(),
         DeviceId::parse("sensor").unwrap(),
     );
-    for (payload, code) in [(&b""[..], Some("retained-empty")), (b"on", None)] {
-        let draft = Draft {
-            kind: Kind::Retained,
-            topic: b"site/sensor/state",
-            payload: PayloadHash::of(payload),
-            properties: Properties::default(),
-            audience: &Audience::parse("domain:farm").unwrap(),
-            issued_at: UnixTime::from_seconds(NOW),
-            lifetime_seconds: 60,
-            id: TokenId {
-                epoch: 3,
-                stream: Stream::Reliable,
-                counter: 100,
-            },
-            trust_sequence: 7,
-            clock_unsynchronized: false,
-            captured_at: None,
-            vouched: false,
-        };
-        let minted = minter.mint(&domain::roles(), &draft);
-        assert_eq!(minted.err().map(|why| why.code()), code);
-    }
+    let audience = Audience::parse("domain:farm").unwrap();
+    let mut draft = Draft {
+        kind: Kind::Message,
+        topic: b"site/sensor/state",
+        payload: PayloadHash::of(PAYLOAD),
+        properties: Properties::default(),
+        audience: &audience,
+        issued_at: UnixTime::from_seconds(NOW),
+        lifetime_seconds: 60,
+        id: TokenId {
+            epoch: 3,
+            stream: Stream::Reliable,
+            counter: 100,
+        },
+        trust_sequence: 7,
+        clock_unsynchronized: false,
+        captured_at: None,
+        vouched: false,
+    };
+    change(&mut draft);
+    let minted = minter.mint(&domain::roles(), &draft);
+    minted.err().map(|why| why.code())
 }
 
 fn judged(token: &str, typ: &'static str, kind: Kind) -> &'static str {

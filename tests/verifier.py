@@ -165,6 +165,7 @@ class Verifier:
             need((name, value) in (("clk", "unsynchronized"), ("vch", True)) or name not in ("clk", "vch"), "claim-value")
             need(name != "jti" or JTI.match(value) and all(int(n) < 2**64 for n in value.split(".")), "claim-value")
         need(all(name in c for name in needed.split()), "claim-missing")
+        need(kind == "login" or c.get("cap", 0) <= c["iat"], "claim-value")
         need(kind != "retained" or c["phs"] != sha(b""), "claim-value")
 
     def addressed(self, aud, kind):

@@ -53,8 +53,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     name = "edgeseal",
     version,
     max_term_width = 100,
-    after_help = "Exit codes: 0 done; 1 the answer is no; 2 usage; 69 something needed is not there; \
-                  75 not now, try again;\n77 not permitted; 78 registry or keys must be repaired."
+    after_help = "Exit codes: 0 done; 1 the answer is no; 2 usage; 69 something needed is not there;\n\
+                  75 not now, try again; 77 not permitted; 78 registry or keys must be repaired."
 )]
 struct Cli {
     /// Directory of the registry

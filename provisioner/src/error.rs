@@ -106,6 +106,9 @@ impl CommandError {
                 .hint("move the file away first; nothing is overwritten"),
             io::ErrorKind::StorageFull => Self::new(Exit::TemporaryFailure, "disk-full", reason)
                 .hint("make room and run the command again"),
+            io::ErrorKind::FileTooLarge => {
+                Self::no("size", reason).hint("this is another kind of file")
+            }
             io::ErrorKind::ReadOnlyFilesystem => {
                 Self::new(Exit::Permission, "read-only", reason).hint("choose a writable place")
             }

@@ -10,6 +10,7 @@ mod command;
 mod confirm;
 mod demo;
 mod error;
+mod input;
 mod keys;
 mod mqtt;
 mod registry;

@@ -3,6 +3,7 @@
 //! rumqttc reconnects at once and for ever on its own; this module does not let it: the first error ends a connection, and
 //! whoever holds it decides. TLS is always a `ClientConfig` made here, on ring, so that rumqttc judges no certificate.
 
+use crate::input;
 use rumqttc::TlsConfiguration;
 use rumqttc::Transport;
 use rumqttc::v5::mqttbytes::QoS;
@@ -271,9 +272,8 @@ fn client_config(authorities: Option<&Path>) -> Result<Arc<rustls::ClientConfig>
     };
     let file = authorities.ok_or_else(|| refused("name the file with --ca".to_owned()))?;
     let mut roots = rustls::RootCertStore::empty();
-    for certificate in
-        CertificateDer::pem_file_iter(file).map_err(|why| refused(why.to_string()))?
-    {
+    let text = input::read(file, MAX_AUTHORITIES_OCTETS).map_err(|why| refused(why.to_string()))?;
+    for certificate in CertificateDer::pem_slice_iter(&text) {
         let certificate = certificate.map_err(|why| refused(why.to_string()))?;
         roots
             .add(certificate)
@@ -297,6 +297,8 @@ const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
 const MAX_PACKET_OCTETS: u32 = 1 << 20;
 const CHANNEL: usize = 64;
+/// Ten times what operating systems come with.
+const MAX_AUTHORITIES_OCTETS: usize = 4 << 20;
 
 #[cfg(test)]
 mod tests {

@@ -107,7 +107,7 @@ pub(crate) fn big_words(words: &str) -> String {
     let rule = "=".repeat(width.saturating_add(4));
     let mut out = format!("  {rule}\n");
     for line in lines {
-        let _ = writeln!(out, "    {line}");
+        let _ = writeln!(out, "    {}", line.trim_end());
     }
     out.push_str("  ");
     out.push_str(&rule);

@@ -17,6 +17,7 @@ mod client;
 mod conformance;
 mod domain;
 mod exchange;
+mod hostile;
 mod mosquitto;
 mod observer;
 mod packet;

@@ -140,6 +140,10 @@ fn run(plan: &Plan, log: &Log, errors: &Path) -> Running {
     let mut command = Command::new("stdbuf");
     command.args(["-oL", SUBSCRIBE, "-d", "-F", "%j"]);
     connection(&mut command, plan, &plan.id);
+    if plan.version == 5 {
+        // Mosquitto sends more than the 20 that it is told of by default, and this ends then.
+        command.args(["-D", "connect", "receive-maximum", "200"]);
+    }
     if plan.persistent {
         command.arg("-c");
         if plan.version == 5 {
@@ -189,6 +193,8 @@ fn read(line: &str, dup: &mut bool, log: &Log) {
         let codes = rest.split_once("): ").map_or("", |(_, codes)| codes);
         let codes = codes.split(", ").filter_map(|code| code.parse().ok());
         log.push(Event::Subscribed(codes.collect()));
+    } else if line.starts_with("Error") || line.contains("DISCONNECT") {
+        log.push(Event::Refused(line.to_owned()));
     }
 }
 

@@ -306,6 +306,12 @@ pub(crate) fn connack(version: u8, session_present: bool, code: u8, given: &Prop
     packet(CONNACK, &body)
 }
 
+/// CONNACK with any acknowledge flags and code.
+pub(crate) fn connack_with(version: u8, flags: u8, code: u8) -> Vec<u8> {
+    let none: &[u8] = if version == 5 { &[0] } else { &[] };
+    packet(CONNACK, &[&[flags, code], none].concat())
+}
+
 /// SUBSCRIBE; each filter with its options.
 pub(crate) fn subscribe(
     version: u8,

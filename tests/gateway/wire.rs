@@ -107,7 +107,8 @@ fn accept(
     }
 }
 
-fn carry(near: TcpStream, far: TcpStream, only_311: bool) {
+/// Carries octets both ways until one side closes.
+pub(crate) fn carry(near: TcpStream, far: TcpStream, only_311: bool) {
     let (near_out, far_out) = (near.try_clone().unwrap(), far.try_clone().unwrap());
     std::thread::spawn(move || {
         if only_311 && refuses(&near) {

@@ -205,6 +205,17 @@ impl Device {
         }
     }
 
+    /// Memory of its agent.
+    pub(crate) fn resident_kibibytes(&self) -> u64 {
+        let Path_::Gateway(Some(agent)) = &self.path else {
+            return 0;
+        };
+        let status = fs::read_to_string(format!("/proc/{}/status", agent.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:"));
+        let number = line.and_then(|line| line.split_whitespace().nth(1));
+        number.unwrap().parse().unwrap()
+    }
+
     fn config(&self) -> PathBuf {
         self.place.join("config.toml")
     }
@@ -247,10 +258,19 @@ subscribe = ["site/#"]
 topic = "site/+/+/state"
 kind = "retained"
 accept = ["message", "retained"]
+max_age_seconds = 60
 
 [[rule]]
 topic = "plain/#"
 mode = "pass"
+
+[[rule]]
+topic = "watch/#"
+mode = "observe"
+
+[[rule]]
+topic = "site/+/envelope"
+form = "envelope"
 
 [[rule]]
 topic = "site/#"
@@ -261,6 +281,6 @@ lifetime_seconds = 600
 }
 
 /// `EDGESEAL_TESTS_ROUTE=direct` takes the gateways away: what the broker alone does.
-fn is_direct() -> bool {
+pub(crate) fn is_direct() -> bool {
     std::env::var_os("EDGESEAL_TESTS_ROUTE").is_some_and(|route| route == "direct")
 }

@@ -6,7 +6,9 @@ use crate::damage::damages;
 use crate::support::{Place, files, key};
 use edgeseal_trust::words::Words;
 use std::ffi::OsStr;
+use std::fs::Permissions;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 #[test]
@@ -207,6 +209,48 @@ fn no_files_at_all() {
         }
     }
     assert_eq!(files(&place.path("registry")), before);
+}
+
+/// Files far larger than memory where a key, a passphrase, a certificate or the registry should be.
+#[test]
+fn files_without_an_end() {
+    let place = Place::farm();
+    place.publish();
+    let registry = files(&place.path("registry"));
+    place.write("endless", "");
+    let endless = std::fs::File::options()
+        .write(true)
+        .open(place.path("endless"));
+    endless.unwrap().set_len(1 << 40).unwrap();
+    std::fs::set_permissions(place.path("endless"), Permissions::from_mode(0o600)).unwrap();
+    let init = "domain init other --keys k --registry r --passphrase-file endless --json";
+    let ended = attempt(&place, &init.split(' ').collect::<Vec<_>>());
+    assert_eq!(ended.refusal(), "size");
+    let demo = "demo --broker mqtts://localhost:1 --ca endless";
+    let ended = attempt(&place, &demo.split(' ').collect::<Vec<_>>());
+    assert_eq!(ended.exit, 69, "{ended:?}");
+    assert!(ended.err.contains("more than"), "{ended:?}");
+    let read = registry.iter().filter(|(path, _)| {
+        let name = path.strip_prefix(place.path("registry")).unwrap();
+        name.extension().is_some() && !name.to_string_lossy().starts_with('.')
+    });
+    let mut seen = 0;
+    for (path, octets) in read {
+        std::fs::remove_file(path).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", path).unwrap();
+        let again = "publish --again --json";
+        let ended = attempt(&place, &again.split(' ').collect::<Vec<_>>());
+        assert_eq!(ended.refusal(), "registry-corrupt", "{path:?}");
+        std::fs::remove_file(path).unwrap();
+        std::fs::write(path, octets).unwrap();
+        seen += 1;
+    }
+    assert!(seen >= 6, "{seen}");
+    let key = place.path("keys/registrar-1.pem");
+    std::fs::rename(place.path("endless"), &key).unwrap();
+    let words = "publish --keys keys --unsynchronized-clock --passphrase-file pass --json";
+    let ended = attempt(&place, &words.split(' ').collect::<Vec<_>>());
+    assert_eq!(ended.refusal(), "key-file-damaged");
 }
 
 /// Every damage to a file is refused when the verb reads it, and changes nothing.

@@ -99,9 +99,14 @@ impl Place {
         // The program may end without reading the answer.
         let _ = child.stdin.take().unwrap().write_all(answer.as_bytes());
         let output = child.wait_with_output().unwrap();
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            !stdout.contains(" \n"),
+            "blanks at an end of a line: {stdout:?}"
+        );
         Outcome {
             code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
+            stdout,
             stderr: String::from_utf8(output.stderr).unwrap(),
         }
     }

@@ -161,7 +161,7 @@ impl Audience {
     }
 
     /// Its text in two parts, for whoever writes it often.
-    pub(crate) fn parts(&self) -> (&'static str, &str) {
+    pub fn parts(&self) -> (&'static str, &str) {
         match self {
             Self::Device(name) => ("device:", name.as_str()),
             Self::Domain(name) => ("domain:", name.as_str()),

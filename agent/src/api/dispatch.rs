@@ -4,9 +4,9 @@ use super::body::{self, Reply};
 use super::problem::Problem;
 use super::route::{self, Endpoint, JSON, Route};
 use super::server::Seat;
-use super::{Asker, Shared, handlers, health, metrics, registry, trust};
+use super::{Asker, Shared, Throttled, handlers, health, metrics, registry, trust};
 use crate::log::Escaped;
-use crate::wire::ErrorClass;
+use crate::wire::{ErrorClass, OneOrMany};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue};
 use hyper::{Request, Response};
@@ -88,7 +88,8 @@ pub(super) fn ok(media_type: &'static str, body: Reply) -> Response<Reply> {
 
 /// An answer of 200 with `value` as JSON.
 pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<Response<Reply>, Problem> {
-    let text = serde_json::to_vec(value).map_err(|error| {
+    let mut text = Vec::with_capacity(ANSWER_CAPACITY);
+    serde_json::to_writer(&mut text, value).map_err(|error| {
         Problem::new(
             ErrorClass::Failure,
             "answer",
@@ -103,16 +104,33 @@ fn expect_patience(shared: &Shared, asker: &Asker) -> Result<(), Problem> {
     let Some(rate) = asker.access.rate else {
         return Ok(());
     };
-    shared.throttle(asker.uid, rate).map_err(|throttled| {
-        shared.metrics.throttled();
-        let problem = Problem::new(
-            ErrorClass::Throttled,
-            "throttled",
-            "this user asks more often than it may",
-            "wait as Retry-After says, send arrays, or raise requests_per_second in [[api.caller]]",
-        );
-        problem.retry_after(throttled.retry_after_seconds)
-    })
+    let taken = shared.throttle(asker.uid, rate);
+    taken.map_err(|throttled| too_often(shared, throttled))
+}
+
+/// Every element of an array counts as a request; the first has been counted.
+pub(super) fn expect_patience_for<T>(
+    shared: &Shared,
+    asker: &Asker,
+    requests: &OneOrMany<T>,
+) -> Result<(), Problem> {
+    let others = requests.as_slice().len().saturating_sub(1);
+    let (Some(rate), Ok(others @ 1..)) = (asker.access.rate, u32::try_from(others)) else {
+        return Ok(());
+    };
+    let taken = shared.throttle_others(asker.uid, rate, others);
+    taken.map_err(|throttled| too_often(shared, throttled))
+}
+
+fn too_often(shared: &Shared, throttled: Throttled) -> Problem {
+    shared.metrics.throttled();
+    let problem = Problem::new(
+        ErrorClass::Throttled,
+        "throttled",
+        "this user asks more often than it may; every element of an array counts",
+        "wait as Retry-After says, or raise requests_per_second and burst in [[api.caller]]",
+    );
+    problem.retry_after(throttled.retry_after_seconds)
 }
 
 /// Whoever may do nothing learns nothing, not even which paths there are.
@@ -194,5 +212,7 @@ fn note(shared: &Shared, seat: &Seat, path: &str, problem: &Problem) {
     }
 }
 
+/// Room for a token and what is said of it.
+const ANSWER_CAPACITY: usize = 1024;
 /// The path of everything that is not served, in counters and logs.
 const OTHER: &str = "other";

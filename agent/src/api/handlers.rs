@@ -1,7 +1,7 @@
 //! Signing, verifying, explaining, logging in: what an application asks for.
 
 use super::body::Reply;
-use super::dispatch::json;
+use super::dispatch::{expect_patience_for, json};
 use super::problem::Problem;
 use super::{Asker, Shared};
 use crate::engine::api_consumer;
@@ -23,6 +23,7 @@ pub(super) async fn sign(
     body: &[u8],
 ) -> Result<Response<Reply>, Problem> {
     let requests = parse::<OneOrMany<SignRequest>>(body)?;
+    expect_patience_for(shared, asker, &requests)?;
     let device = shared.agent.device();
     match requests {
         OneOrMany::One(request) => {
@@ -48,7 +49,9 @@ pub(super) async fn verify(
     asker: &Asker,
     body: &[u8],
 ) -> Result<Response<Reply>, Problem> {
-    match parse::<OneOrMany<VerifyRequest>>(body)? {
+    let requests = parse::<OneOrMany<VerifyRequest>>(body)?;
+    expect_patience_for(shared, asker, &requests)?;
+    match requests {
         OneOrMany::One(request) => match verify_one(shared, asker, &request).await {
             Answer::Done(verdict) => json(&verdict),
             Answer::Error(error) => Err(error.into()),

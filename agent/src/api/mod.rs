@@ -137,6 +137,12 @@ impl Shared {
         throttle.take(uid, rate, now)
     }
 
+    fn throttle_others(&self, uid: u32, rate: Rate, others: u32) -> Result<(), Throttled> {
+        let now = self.agent.since_start();
+        let mut throttle = self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
+        throttle.take_others(uid, rate, now, others)
+    }
+
     /// Whether a refusal of this code is logged; else it is counted.
     fn is_worth_a_line(&self, code: &'static str) -> bool {
         let now = self.agent.since_start();

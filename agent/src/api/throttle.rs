@@ -27,15 +27,49 @@ impl Throttle {
     /// [`Throttled`] when the bucket is empty. What is refused costs nothing.
     pub fn take(&mut self, uid: u32, rate: Rate, now: Duration) -> Result<(), Throttled> {
         self.make_room(now);
+        self.spend(uid, rate, now, 1, 1)
+    }
+
+    /// Takes the other elements of an array whose first one [`Throttle::take`] has paid for. An array
+    /// of more than the bucket can hold is let in when the bucket was full, and paid for afterwards.
+    ///
+    /// # Errors
+    /// [`Throttled`] when the bucket has too little for it.
+    pub fn take_others(
+        &mut self,
+        uid: u32,
+        rate: Rate,
+        now: Duration,
+        others: u32,
+    ) -> Result<(), Throttled> {
+        let there = others.min(rate.burst.max(1).saturating_sub(1));
+        self.spend(uid, rate, now, others, there)
+            .map_err(|mut throttled| {
+                // whoever comes again pays for the first one again
+                let first = 1_u64.div_ceil(u64::from(rate.requests_per_second.max(1)));
+                throttled.retry_after_seconds = throttled.retry_after_seconds.saturating_add(first);
+                throttled
+            })
+    }
+
+    /// Takes `cost` out of a bucket in which `there` must be.
+    fn spend(
+        &mut self,
+        uid: u32,
+        rate: Rate,
+        now: Duration,
+        cost: u32,
+        there: u32,
+    ) -> Result<(), Throttled> {
         let interval = Duration::from_secs(1)
             .checked_div(rate.requests_per_second)
             .unwrap_or(Duration::MAX);
         let capacity = interval.saturating_mul(rate.burst.max(1));
         let full_at = self.full_at.get(&uid).copied().unwrap_or(now).max(now);
-        let next = full_at.saturating_add(interval);
+        let least = full_at.saturating_add(interval.saturating_mul(there));
         let allowed_until = now.saturating_add(capacity);
-        if next > allowed_until {
-            let wait = next.saturating_sub(allowed_until);
+        if least > allowed_until {
+            let wait = least.saturating_sub(allowed_until);
             let whole = wait
                 .as_secs()
                 .saturating_add(u64::from(wait.subsec_nanos() > 0));
@@ -43,6 +77,7 @@ impl Throttle {
                 retry_after_seconds: whole.max(1),
             });
         }
+        let next = full_at.saturating_add(interval.saturating_mul(cost));
         self.full_at.insert(uid, next);
         Ok(())
     }
@@ -97,6 +132,33 @@ mod tests {
                 .count(),
             3
         );
+    }
+
+    #[test]
+    fn every_element_of_an_array_counts() {
+        let array = |throttle: &mut Throttle, elements: u32, now| {
+            throttle.take(7, RATE, now)?;
+            throttle.take_others(7, RATE, now, elements - 1)
+        };
+        let mut throttle = Throttle::default();
+        assert_eq!(array(&mut throttle, 2, at(0)), Ok(()));
+        let refused = Err(Throttled {
+            retry_after_seconds: 2,
+        });
+        assert_eq!(
+            array(&mut throttle, 2, at(0)),
+            refused,
+            "one was left, and is paid"
+        );
+        assert!(throttle.take(7, RATE, at(99)).is_err());
+        assert_eq!(array(&mut throttle, 2, at(2_000)), Ok(()), "as was told");
+        // more than the bucket holds: only when it is full, and then the caller waits for all of it
+        assert!(array(&mut throttle, 256, at(2_100)).is_err());
+        assert_eq!(array(&mut throttle, 256, at(3_000)), Ok(()));
+        assert!(throttle.take(7, RATE, at(3_000 + 25_300)).is_err());
+        assert_eq!(throttle.take(7, RATE, at(3_000 + 25_400)), Ok(()));
+        let one = Rate { burst: 1, ..RATE };
+        assert_eq!(throttle.take_others(8, one, at(0), 255), Ok(()));
     }
 
     #[test]

@@ -149,7 +149,7 @@ fn show(context: &Context, identity: &Identity) -> Result<(), Complaint> {
         return print_json(&shown);
     }
     print_line(&format!("key            {}", shown.kid))?;
-    print_line(&format!("created        {}", shown.created))?;
+    print_line(&format!("created        {:#}", shown.created))?;
     let serial = shown.board_serial.as_deref().unwrap_or("(none stated)");
     print_line(&format!("board serial   {serial}"))?;
     match identity.binding() {

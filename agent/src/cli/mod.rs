@@ -105,7 +105,7 @@ enum Verb {
     )]
     Run,
     /// Apply or show trust data
-    #[command(after_help = "Example:\n  edgeseal-agent trust apply farm.bundle")]
+    #[command(after_help = "Example:\n  edgeseal-agent trust apply bundle.edgeseal")]
     Trust(trust::TrustArgs),
     /// Sign a message
     #[command(
@@ -114,7 +114,7 @@ enum Verb {
     Sign(sign::SignArgs),
     /// Judge a message: exit status 0 if it is verified, 1 if it is rejected
     #[command(
-        after_help = "Example:\n  edgeseal-agent verify --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5\n  mosquitto_sub -t site/pump-1/temp -C 1 -N | edgeseal-agent verify --topic site/pump-1/temp --envelope\n\nWithout an agent:\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --topic T --token TOKEN --payload P\n  edgeseal-agent verify --trust farm.bundle --root \"WORDS\" --batch < messages.jsonl"
+        after_help = "Example:\n  edgeseal-agent verify --topic site/pump-1/temp --token \"$TOKEN\" --payload 21.5\n  mosquitto_sub -t site/pump-1/temp -C 1 -N | edgeseal-agent verify --topic site/pump-1/temp --envelope\n\nWithout an agent:\n  edgeseal-agent verify --trust bundle.edgeseal --root \"WORDS\" --topic T --token TOKEN --payload P\n  edgeseal-agent verify --trust bundle.edgeseal --root \"WORDS\" --batch < messages.jsonl"
     )]
     Verify(verify::VerifyArgs),
     /// Judge a message and show every check in order; without a message: what the gateway does with

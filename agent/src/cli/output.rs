@@ -1,7 +1,7 @@
 //! What a person or a script sees.
 
 use crate::client::{ClientError, exit_of};
-use crate::config::ConfigError;
+use crate::config::{ConfigError, MAX_PROBLEMS};
 use crate::daemon::StartError;
 use crate::exit::Exit;
 use crate::identity::IdentityError;
@@ -21,6 +21,17 @@ pub(crate) struct Complaint {
     code: Cow<'static, str>,
     reason: String,
     hint: Option<String>,
+    /// Where several things are wrong: each of them.
+    problems: Vec<Entry>,
+}
+
+/// One thing that is wrong, as both see it.
+#[derive(Debug, Serialize)]
+struct Entry {
+    code: Cow<'static, str>,
+    reason: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -30,6 +41,8 @@ struct Form<'a> {
     reason: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    problems: &'a [Entry],
 }
 
 impl Complaint {
@@ -44,6 +57,7 @@ impl Complaint {
             code: code.into(),
             reason: reason.into(),
             hint: Some(hint.into()),
+            problems: Vec::new(),
         }
     }
 
@@ -65,6 +79,7 @@ impl Complaint {
             code: code.into(),
             reason,
             hint,
+            problems: Vec::new(),
         }
     }
 
@@ -79,6 +94,7 @@ impl Complaint {
             code: Cow::Borrowed("io"),
             reason: format!("{what}: {error}"),
             hint: None,
+            problems: Vec::new(),
         }
     }
 
@@ -90,15 +106,18 @@ impl Complaint {
                 code: &self.code,
                 reason: &self.reason,
                 hint: self.hint.as_deref(),
+                problems: &self.problems,
             };
             print_json(&form).ok();
+        } else if self.problems.is_empty() {
+            tell_person(&self.code, &self.reason, self.hint.as_deref());
         } else {
-            let hint = self
-                .hint
-                .as_deref()
-                .map_or_else(String::new, |hint| format!("{HINT}{hint}"));
-            let line = format!("edgeseal-agent: {} [{}]{hint}\n", self.reason, self.code);
-            io::stderr().write_all(line.as_bytes()).ok();
+            for problem in &self.problems {
+                tell_person(&problem.code, &problem.reason, problem.hint.as_deref());
+            }
+            if self.problems.len() > 1 {
+                writeln!(io::stderr(), "edgeseal-agent: {}", self.reason).ok();
+            }
         }
         self.exit
     }
@@ -123,19 +142,39 @@ impl From<ErrorBody> for Complaint {
             code: body.code,
             reason: body.reason,
             hint: body.hint.map(Cow::into_owned),
+            problems: Vec::new(),
         }
     }
 }
 
 impl From<ConfigError> for Complaint {
     fn from(error: ConfigError) -> Self {
-        Self::of(Exit::Configuration, "config", &error)
+        let problems = error.problems.into_iter().map(|problem| Entry {
+            code: Cow::Borrowed(problem.code.as_str()),
+            reason: format!("{}{}", problem.place, problem.message),
+            hint: problem.hint,
+        });
+        let problems: Vec<Entry> = problems.collect();
+        let most = match problems.len() {
+            MAX_PROBLEMS.. => ", or more",
+            _ => "",
+        };
+        Self {
+            exit: Exit::Configuration,
+            code: Cow::Borrowed("config"),
+            reason: format!("problems of the configuration: {}{most}", problems.len()),
+            hint: None,
+            problems,
+        }
     }
 }
 
 impl From<StartError> for Complaint {
     fn from(error: StartError) -> Self {
-        Self::of(error.exit(), error.code(), &error)
+        match error {
+            StartError::Config(error) => error.into(),
+            error => Self::of(error.exit(), error.code(), &error),
+        }
     }
 }
 
@@ -165,6 +204,12 @@ impl From<StoreError> for Complaint {
 /// How a verb ends that asked for a judgement and got none.
 pub(super) fn exit_of_class(class: ErrorClass) -> Exit {
     exit_of(class)
+}
+
+fn tell_person(code: &str, reason: &str, hint: Option<&str>) {
+    let hint = hint.map_or_else(String::new, |hint| format!("{HINT}{hint}"));
+    let line = format!("edgeseal-agent: {reason} [{code}]{hint}\n");
+    io::stderr().write_all(line.as_bytes()).ok();
 }
 
 /// One value as one line of JSON.

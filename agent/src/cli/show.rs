@@ -5,8 +5,11 @@ use super::output::{Complaint, print_json, print_line};
 use crate::api::PeersBody;
 use crate::daemon::AgentStatus;
 use crate::exit::Exit;
+use crate::gateway::link::GatewayStatus;
+use crate::log::Escaped;
 use crate::wire::ErrorBody;
 use clap::Args;
+use std::fmt::Write;
 
 #[derive(Args, Debug)]
 pub(super) struct PeersArgs {
@@ -56,14 +59,15 @@ pub(super) fn peers(context: &Context, args: &PeersArgs) -> Result<Exit, Complai
         return Ok(Exit::Ok);
     }
     for peer in &page.peers {
-        let names = |names: Vec<&str>| names.join(",");
-        print_line(&format!(
-            "{:<24} {:<10} roles {} groups {}",
-            peer.device,
-            word(&peer.state),
-            names(peer.roles.iter().map(|role| role.as_str()).collect()),
-            names(peer.groups.iter().map(|group| group.as_str()).collect()),
-        ))?;
+        let mut line = format!("{:<24} {}", peer.device.as_str(), word(&peer.state));
+        let roles: Vec<&str> = peer.roles.iter().map(|role| role.as_str()).collect();
+        let groups: Vec<&str> = peer.groups.iter().map(|group| group.as_str()).collect();
+        for (what, names) in [("roles", roles), ("groups", groups)] {
+            if !names.is_empty() {
+                line.push_str(&format!("  {what} {}", names.join(",")));
+            }
+        }
+        print_line(&line)?;
         for key in &peer.keys {
             print_line(&format!("  {} {}", key.kid, word(&key.state)))?;
         }
@@ -94,10 +98,8 @@ fn lines(status: &AgentStatus) -> Vec<String> {
         ),
         format!("signing        {}", able(engine.signing.as_ref())),
         format!("verifying      {}", able(engine.verifying.as_ref())),
-        format!(
-            "clock          {} ({}), floor {}",
-            engine.time, engine.clock, status.floor
-        ),
+        format!("clock          {:#}, {}", engine.time, engine.clock),
+        format!("floor          {:#}", status.floor),
     ];
     lines.extend(trust_lines(status));
     let counts = &engine.counts;
@@ -111,6 +113,55 @@ fn lines(status: &AgentStatus) -> Vec<String> {
         for (code, count) in table {
             lines.push(format!("{what:<14} {count} {code}"));
         }
+    }
+    lines.extend(gateway_lines(&status.gateway));
+    lines
+}
+
+fn gateway_lines(gateway: &GatewayStatus) -> Vec<String> {
+    let mut lines = Vec::new();
+    for listener in &gateway.listeners {
+        lines.push(format!(
+            "listener       {} on {} to {}: {} of {} connections",
+            listener.name,
+            listener.address,
+            listener.upstream,
+            listener.connections,
+            listener.max_connections
+        ));
+    }
+    for upstream in &gateway.upstreams {
+        let mut line = format!(
+            "broker         {} at {}: {}",
+            upstream.name, upstream.url, upstream.state
+        );
+        if let Some(seconds) = upstream.down_seconds {
+            let _ = write!(line, " for {seconds} s, {} attempts", upstream.failures);
+        }
+        if upstream.only_v311 {
+            line.push_str(", MQTT 3.1.1 alone: messages travel in envelopes");
+        }
+        lines.push(line);
+        if let Some(why) = &upstream.why {
+            lines.push(format!("               {}", Escaped::new(why)));
+        }
+    }
+    for one in &gateway.connections {
+        let client_id = one.client_id.as_deref().unwrap_or("(no CONNECT yet)");
+        lines.push(format!(
+            "program        {} as {} from {}, {} for {} s, MQTT {} to {}",
+            Escaped::new(client_id),
+            one.identity.as_deref().unwrap_or(&one.listener),
+            one.peer,
+            one.state,
+            one.age_seconds,
+            one.version.as_deref().unwrap_or("?"),
+            one.upstream_version
+        ));
+        lines.push(format!(
+            "               unacknowledged: {} out, {} in; {} wait; {} octets in buffers",
+            one.outgoing, one.incoming, one.parked, one.buffered_octets
+        ));
     }
     lines
 }
@@ -128,12 +179,15 @@ fn trust_lines(status: &AgentStatus) -> Vec<String> {
         format!("domain         {}", trust.domain),
         format!(
             "root           version {}, expires {}",
-            trust.root_version, trust.root_exp
+            trust.root_version,
+            trust.root_exp.date()
         ),
         format!(
-            "manifest       sequence {}, issued {}, expires {}, {}{expired}",
-            trust.sequence, trust.iat, trust.exp, trust.staleness
+            "manifest       sequence {}, {}{expired}",
+            trust.sequence, trust.staleness
         ),
+        format!("issued         {}", trust.iat.date()),
+        format!("expires        {}", trust.exp.date()),
     ]
 }
 

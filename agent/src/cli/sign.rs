@@ -30,7 +30,7 @@ pub(super) struct SignArgs {
     /// Quality of service that it will be published at
     #[arg(long, value_parser = qos)]
     qos: Option<Qos>,
-    /// When the data was captured, in seconds since 1970
+    /// When the data was captured, in seconds since 1970; not later than now
     #[arg(long, value_name = "SECONDS")]
     captured_at: Option<u64>,
     /// The device relays for another that cannot sign

@@ -10,7 +10,7 @@ use crate::exit::Exit;
 use crate::state_dir::StateDirError;
 use crate::wire::{UpdateBody, UpdateOutcome};
 use clap::{Args, Subcommand};
-use edgeseal_trust::document::BundleReader;
+use edgeseal_trust::document::{BundleReader, Document, Root};
 use edgeseal_trust::limits;
 use edgeseal_trust::store::{Store, StoreError};
 use edgeseal_trust::words::Words;
@@ -28,7 +28,7 @@ pub(super) struct TrustArgs {
 enum TrustVerb {
     /// Apply a bundle file, as a whole or not at all
     #[command(
-        after_help = "Example:\n  edgeseal-agent trust apply farm.bundle --root \"eight words of the root\"\n  edgeseal-agent trust apply farm.bundle\n\nThe words are needed once: compare them with those that `edgeseal domain init` showed."
+        after_help = "Example:\n  edgeseal-agent trust apply bundle.edgeseal --root \"eight words of the root\"\n  edgeseal-agent trust apply bundle.edgeseal\n\nThe words are needed once: compare them with those that `edgeseal domain init` showed."
     )]
     Apply(ApplyArgs),
     /// Show the trust data in force
@@ -59,13 +59,18 @@ fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, Complaint> {
     let config = context.config()?;
     let applied = match identity::open(&config) {
         Ok(state) => {
+            if let Some(pin) = &pin {
+                expect_root(state.path(), &bundle, pin)?;
+            }
             let (store, _) = Store::open(state.path())?;
             let applied = apply_bundle(&store, bundle, pin.as_ref())?;
             update_body(&applied, own_name(&store))
         }
         Err(StateDirError::Locked { .. }) => {
             if let Some(pin) = &pin {
-                pin_first_root(&config.agent.state_directory, &bundle, pin)?;
+                let directory = &config.agent.state_directory;
+                expect_root(directory, &bundle, pin)?;
+                pin_first_root(directory, &bundle, pin)?;
             }
             context.ask(async |client| client.post_file("/v1/trust", bundle).await)?
         }
@@ -78,29 +83,70 @@ fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, Complaint> {
     })
 }
 
+/// Where a root is pinned, the words of another one are a mistake, of this person or of an earlier one:
+/// they must be of a root held here, or of a successor in the bundle, which the update judges.
+fn expect_root(directory: &Path, bundle: &File, pin: &Words) -> Result<(), Complaint> {
+    let held = Store::roots_in(directory)?;
+    let Some(newest) = held.last().map(|root| root.content().version) else {
+        return Ok(());
+    };
+    let is_successor = |octets: &[u8]| {
+        Words::of_root(octets) == *pin
+            && Document::<Root>::load(octets).is_ok_and(|root| root.content().version > newest)
+    };
+    if held
+        .iter()
+        .any(|root| Words::of_root(root.octets()) == *pin)
+        || with_bundle(bundle, |reader| reader.roots().any(is_successor))?
+    {
+        return Ok(());
+    }
+    Err(Complaint::new(
+        Exit::No,
+        "root-words",
+        "these are not the words of the root that is pinned on this device: nothing was changed",
+        "for a bundle of the same domain leave --root out; if the pinned root is the wrong one, this device \
+         needs a new state directory: init, then enroll it",
+    ))
+}
+
 /// Only a person introduces a root, never a request: so the file is written here, beside the agent,
 /// which finds it.
 fn pin_first_root(directory: &Path, bundle: &File, pin: &Words) -> Result<(), Complaint> {
-    let unreadable = |error: &io::Error| Complaint::io("cannot read the bundle", error);
-    let mut source = bundle;
+    if !Store::roots_in(directory)?.is_empty() {
+        return Ok(());
+    }
+    let root = with_bundle(bundle, |reader| {
+        let mut roots = reader.roots();
+        let root = roots.find(|root| Words::of_root(root) == *pin);
+        root.map(<[u8]>::to_vec)
+    })?;
+    let root = root.ok_or_else(|| {
+        Complaint::new(
+            Exit::No,
+            "root-words",
+            "no root in this file has these words",
+            "compare them again with those that `edgeseal domain init` showed; if they are right, the file is not",
+        )
+    })?;
+    match Store::pin_first_root(directory, &root) {
+        Ok(()) | Err(StoreError::RootPinned { .. }) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Looks into a bundle from its beginning.
+fn with_bundle<T>(
+    mut bundle: &File,
+    look: impl FnOnce(&BundleReader<BufReader<&File>>) -> T,
+) -> Result<T, Complaint> {
+    let unreadable = |error: io::Error| Complaint::io("cannot read the bundle", &error);
+    bundle.rewind().map_err(unreadable)?;
     let reader = BundleReader::open(BufReader::new(bundle))
         .map_err(|why| Complaint::of(Exit::No, "bundle", &why))?;
-    let root = reader
-        .roots()
-        .find(|root| Words::of_root(root) == *pin)
-        .ok_or_else(|| {
-            Complaint::new(
-                Exit::No,
-                "root-words",
-                "no root in this file has these words",
-                "compare them again with those that `edgeseal domain init` showed; if they are right, the file is not",
-            )
-        })?;
-    match Store::pin_first_root(directory, root) {
-        Ok(()) | Err(StoreError::RootPinned { .. }) => {}
-        Err(error) => return Err(error.into()),
-    }
-    source.rewind().map_err(|error| unreadable(&error))
+    let seen = look(&reader);
+    bundle.rewind().map_err(unreadable)?;
+    Ok(seen)
 }
 
 fn tell(context: &Context, applied: &UpdateBody) -> Result<(), Complaint> {

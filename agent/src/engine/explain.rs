@@ -2,7 +2,7 @@
 
 use crate::wire::{CheckLine, Explanation, Outcome};
 use edgeseal_trust::limits;
-use edgeseal_trust::token::{Check, Failure, Trace, Verdict};
+use edgeseal_trust::token::{Check, Failure, Rejection, Trace, Verdict};
 use std::borrow::Cow;
 use std::fmt;
 
@@ -27,7 +27,7 @@ pub(super) fn explanation(
 ) -> Explanation {
     let end = match outcome {
         Ok(Verdict::Verified(_)) => None,
-        Ok(Verdict::Rejected(why)) => Some((why.check(), Outcome::Refused, why.to_string())),
+        Ok(Verdict::Rejected(why)) => Some((why.check(), Outcome::Refused, both_values(why))),
         Err(failure) => Some((failure.check(), Outcome::Failed, failure.to_string())),
     };
     let line = |check: Check| {
@@ -45,6 +45,17 @@ pub(super) fn explanation(
     Explanation {
         checks: Check::ALL.into_iter().map(line).collect(),
         verdict: outcome.into(),
+    }
+}
+
+/// The sentence, with the hashes that it leaves out.
+fn both_values(why: &Rejection) -> String {
+    match why {
+        Rejection::Payload { signed, received }
+        | Rejection::PropertyAltered {
+            signed, received, ..
+        } => format!("{why}: SHA-256 signed {signed}, received {received}"),
+        _ => why.to_string(),
     }
 }
 

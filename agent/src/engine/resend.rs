@@ -1,7 +1,8 @@
 //! Which messages got which id in this epoch, so that a message that is signed anew keeps its id
 //! and no other message ever gets it.
 
-use edgeseal_trust::token::{Kind, PayloadHash};
+use edgeseal_trust::id::Audience;
+use edgeseal_trust::token::{Kind, PayloadHash, Properties};
 use sha2::{Digest, Sha256};
 use std::collections::VecDeque;
 
@@ -12,20 +13,50 @@ pub(super) struct Issued {
     newest: u64,
 }
 
-/// Kind, topic and payload of a message.
+/// What makes a message the same one. Not its times: it is signed later, and may by then have been
+/// captured earlier.
+pub(super) struct Message<'a> {
+    pub(super) kind: Kind,
+    pub(super) topic: &'a str,
+    pub(super) payload: PayloadHash,
+    pub(super) audience: &'a Audience,
+    pub(super) properties: Properties<'a>,
+    pub(super) vouched: bool,
+}
+
+/// All of a [`Message`].
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct MessageHash([u8; 32]);
 
-impl MessageHash {
-    pub(super) fn of(kind: Kind, topic: &str, payload: PayloadHash) -> Self {
+impl Message<'_> {
+    pub(super) fn hash(&self) -> MessageHash {
         let mut hash = Sha256::new();
-        hash.update(kind.typ());
-        hash.update([0]);
-        hash.update(topic); // which contains no U+0000
-        hash.update([0]);
-        hash.update(payload.octets());
-        Self(hash.finalize().into())
+        let (kind, name) = self.audience.parts();
+        for text in [self.kind.typ(), self.topic, kind, name] {
+            hash.update(text); // which contains no U+0000
+            hash.update([0]);
+        }
+        hash.update(self.payload.octets());
+        hash.update([u8::from(self.vouched)]);
+        if self.properties != Properties::default() {
+            let hashes = self.properties.hashes();
+            for property in [
+                hashes.response_topic,
+                hashes.correlation_data,
+                hashes.content_type,
+                hashes.user,
+            ] {
+                hash.update([u8::from(property.is_some())]);
+                hash.update(property.unwrap_or_default());
+            }
+        }
+        MessageHash(hash.finalize().into())
     }
+}
+
+impl MessageHash {
+    /// Of no message: for an id that is never given again.
+    pub(super) const NONE: Self = Self([0; 32]);
 }
 
 impl Issued {
@@ -60,15 +91,29 @@ const REMEMBERED: usize = 2048;
 mod tests {
     #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
-    use super::{Issued, MessageHash, REMEMBERED};
-    use edgeseal_trust::token::{Kind, PayloadHash};
+    use super::{Issued, Message, MessageHash, REMEMBERED};
+    use edgeseal_trust::id::Audience;
+    use edgeseal_trust::token::{Kind, PayloadHash, Properties};
 
-    fn hash_of(kind: Kind, topic: &str, payload: &[u8]) -> MessageHash {
-        MessageHash::of(kind, topic, PayloadHash::of(payload))
+    fn hash_of(change: impl FnOnce(&mut Message<'static>)) -> MessageHash {
+        hash_for("domain:farm", change)
+    }
+
+    fn hash_for(audience: &str, change: impl FnOnce(&mut Message<'static>)) -> MessageHash {
+        let mut message = Message {
+            kind: Kind::Message,
+            topic: "a",
+            payload: PayloadHash::of(b"x"),
+            audience: Box::leak(Box::new(Audience::parse(audience).unwrap())),
+            properties: Properties::default(),
+            vouched: false,
+        };
+        change(&mut message);
+        message.hash()
     }
 
     fn message(number: u64) -> MessageHash {
-        hash_of(Kind::Message, "a", &number.to_be_bytes())
+        hash_of(|message| message.payload = PayloadHash::of(&number.to_be_bytes()))
     }
 
     #[test]
@@ -92,15 +137,31 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_its_kind_topic_and_payload() {
-        let one = hash_of(Kind::Message, "a", b"x");
-        for other in [
-            hash_of(Kind::Retained, "a", b"x"),
-            hash_of(Kind::Message, "b", b"x"),
-            hash_of(Kind::Message, "a", b"y"),
-            hash_of(Kind::Message, "ax", b""),
-        ] {
-            assert_ne!(one, other);
-        }
+    fn a_message_is_all_that_it_says() {
+        let mut all = vec![
+            hash_of(|_| {}),
+            hash_of(|message| message.kind = Kind::Retained),
+            hash_of(|message| message.topic = "b"),
+            hash_of(|message| message.topic = "ax"),
+            hash_of(|message| message.payload = PayloadHash::EMPTY),
+            hash_for("device:farm", |_| {}),
+            hash_of(|message| message.vouched = true),
+            hash_of(|message| message.properties.response_topic = Some("r")),
+            hash_of(|message| message.properties.content_type = Some("r")),
+            hash_of(|message| message.properties.correlation_data = Some(b"r")),
+            hash_of(|message| message.properties.user = &[("r", "")]),
+            hash_of(|message| message.properties.user = &[("r", "1")]),
+            MessageHash::NONE,
+        ];
+        let count = all.len();
+        all.sort_by_key(|hash| hash.0);
+        all.dedup();
+        assert_eq!(all.len(), count);
+        let own = hash_of(|message| message.properties.user = &[("edgeseal", "token")]);
+        let other = hash_of(|message| message.properties.user = &[("edgeseal", "other")]);
+        assert_eq!(
+            own, other,
+            "the agents' own properties are not the application's"
+        );
     }
 }

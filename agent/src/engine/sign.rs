@@ -1,6 +1,6 @@
 //! Signing: the agent says who and when, the caller what and where.
 
-use super::resend::MessageHash;
+use super::resend::{Message, MessageHash};
 use super::{
     Engine, Lifetime, Minted, NotSigned, Settings, SignDraft, SignFailure, SignRefusal, counts,
 };
@@ -69,19 +69,28 @@ impl Engine {
         let stream = request.qos.map_or(Stream::Reliable, |qos| qos.stream());
         let issued = self.signer.issued.of(stream);
         let payload = PayloadHash::of(request.payload);
-        let message = MessageHash::of(request.kind, request.topic, payload);
+        let everybody = Audience::Domain(ready.view.domain.clone());
+        let audience = request.audience.unwrap_or(&everybody);
+        let message = Message {
+            kind: request.kind,
+            topic: request.topic,
+            payload,
+            audience,
+            properties: request.properties,
+            vouched: request.vouched,
+        };
+        let message = message.hash();
         let id = match request.resend {
             None => ready.next_id(stream, issued)?,
             Some(id) if ready.was_given(id, stream, issued, message) => id,
             Some(id) => return Err(SignRefusal::ResendUnknown(id).into()),
         };
-        let everybody = Audience::Domain(ready.view.domain.clone());
         let mut draft = Draft {
             kind: request.kind,
             topic: request.topic.as_bytes(),
             payload,
             properties: request.properties,
-            audience: request.audience.unwrap_or(&everybody),
+            audience,
             issued_at: now.time,
             lifetime_seconds: self.settings.lifetime_seconds(request),
             id,
@@ -121,8 +130,7 @@ impl Engine {
         };
         let token = ready.minter.mint_login(&draft).map_err(SignRefusal::from)?;
         let kid = ready.minter.key().public().id();
-        // No message is the empty one: an id of a login is never given again.
-        let nothing = MessageHash::of(Kind::Message, "", PayloadHash::of(&[]));
+        let nothing = MessageHash::NONE; // the id of a login is never given again
         self.signer.issued.of_mut(stream).give(nothing);
         Ok(Signed::new(token, id, kid, now.time, lifetime_seconds))
     }

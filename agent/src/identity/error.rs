@@ -91,6 +91,7 @@ impl IdentityError {
             Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::Permission
             }
+            Self::Io { error, .. } if !passes(error.kind()) => Exit::Configuration,
             Self::Io { .. } | Self::Random(_) | Self::Store(_) => Exit::TemporaryFailure,
             Self::LoosePermissions { .. } | Self::WrongOwner { .. } => Exit::Permission,
             Self::BoardMismatch(_) | Self::Malformed { .. } | Self::Request(_) => {
@@ -173,4 +174,17 @@ impl fmt::Display for IdentityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}\n  hint: {}", self.reason(), self.hint())
     }
+}
+
+/// Whether the same command can succeed later with nothing repaired in the state directory.
+fn passes(error: io::ErrorKind) -> bool {
+    matches!(
+        error,
+        io::ErrorKind::StorageFull
+            | io::ErrorKind::QuotaExceeded
+            | io::ErrorKind::ReadOnlyFilesystem
+            | io::ErrorKind::Interrupted
+            | io::ErrorKind::ResourceBusy
+            | io::ErrorKind::OutOfMemory
+    )
 }

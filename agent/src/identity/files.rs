@@ -97,14 +97,15 @@ pub(super) fn read_key(dir: &Path) -> Result<SigningKey, IdentityError> {
         opened => opened.map_err(failed("open", &path))?,
     };
     expect_private(dir, &path, &file)?;
-    let mut text = Zeroizing::new(String::with_capacity(KEY_OCTETS_AT_MOST));
+    let mut octets = Zeroizing::new(Vec::with_capacity(KEY_OCTETS_AT_MOST));
     let limit = u64::try_from(KEY_OCTETS_AT_MOST).unwrap_or(u64::MAX);
-    let read = file.take(limit).read_to_string(&mut text);
+    let read = file.take(limit).read_to_end(&mut octets);
     read.map_err(failed("read", &path))?;
-    SigningKey::from_pkcs8_pem(&text).map_err(|error| IdentityError::Malformed {
-        path,
-        what: error.to_string(),
-    })
+    let malformed = |what| IdentityError::Malformed { path, what };
+    let Ok(text) = std::str::from_utf8(&octets) else {
+        return Err(malformed("it is not text".to_owned()));
+    };
+    SigningKey::from_pkcs8_pem(text).map_err(|error| malformed(error.to_string()))
 }
 
 pub(super) fn read_record(dir: &Path) -> Result<Record, IdentityError> {

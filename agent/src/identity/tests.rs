@@ -133,7 +133,11 @@ fn what_is_absent_damaged_or_no_file_is_said_so() {
         "{absent}"
     );
     assert_eq!(SignBlock::from(&absent), SignBlock::NoIdentity);
-    let code = || refusal(dir.path()).code();
+    let code = || {
+        let refusal = refusal(dir.path());
+        assert_eq!(refusal.exit(), Exit::Configuration, "{refusal}");
+        refusal.code()
+    };
     let secret = |octets: &[u8]| {
         fs::write(pem(&dir), octets).unwrap();
         fs::set_permissions(pem(&dir), Permissions::from_mode(0o600)).unwrap();
@@ -143,7 +147,7 @@ fn what_is_absent_damaged_or_no_file_is_said_so() {
     secret(&vec![b'x'; 1_000_000]);
     assert_eq!(code(), "identity-malformed");
     secret(b"\xff\xfe");
-    assert_eq!(code(), "identity-io");
+    assert_eq!(code(), "identity-malformed");
     fs::remove_file(pem(&dir)).unwrap();
     fs::create_dir(pem(&dir)).unwrap();
     assert_eq!(code(), "identity-malformed");

@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::process::{Gid, Uid, geteuid};
@@ -198,6 +198,7 @@ fn lock(directory: &Path) -> Result<File, StateDirError> {
     };
     let mut writable = OpenOptions::new();
     writable.read(true).write(true).create(true).truncate(false);
+    writable.mode(0o600);
     let mut file = match writable.open(&path) {
         Err(error) if error.kind() == io::ErrorKind::ReadOnlyFilesystem => {
             File::open(&path).map_err(|_| error)

@@ -118,6 +118,10 @@ impl From<&MintRefusal> for ErrorBody {
                 ErrorClass::Forbidden,
                 Some("the operator grants it to a role: edgeseal role grant"),
             ),
+            MintRefusal::CapturedLater { .. } => (
+                ErrorClass::BadRequest,
+                Some("compare the clocks, or leave captured_at out"),
+            ),
             _ => (ErrorClass::BadRequest, None),
         };
         let body = Self::new(class, refusal.code(), refusal.to_string());

@@ -14,7 +14,6 @@ pub(super) fn data(rejection: &Rejection) -> Map<String, Value> {
         Rejection::ClaimMissing(claim)
         | Rejection::ClaimType(claim)
         | Rejection::ClaimValue(claim)
-        | Rejection::PropertyAltered(claim)
         | Rejection::PropertyMissing(claim)
         | Rejection::PropertyUnsigned(claim) => json!({ "claim": claim }),
         Rejection::CloneProven { id } | Rejection::Replay(id) | Rejection::WillSpent(id) => {
@@ -60,6 +59,14 @@ pub(super) fn data(rejection: &Rejection) -> Map<String, Value> {
             age_seconds,
             max_age_seconds,
         } => json!({ "age_seconds": age_seconds, "max_age_seconds": max_age_seconds }),
+        Rejection::Payload { signed, received } => {
+            json!({ "signed": signed, "received": received })
+        }
+        Rejection::PropertyAltered {
+            claim,
+            signed,
+            received,
+        } => json!({ "claim": claim, "signed": signed, "received": received }),
         Rejection::Size { found, limit } => json!({ "found": found, "limit": limit }),
         Rejection::Subject { owner, found } => json!({ "owner": owner, "found": found }),
         Rejection::Topic { signed, received } => json!({ "signed": signed, "received": received }),
@@ -71,7 +78,6 @@ pub(super) fn data(rejection: &Rejection) -> Map<String, Value> {
         | Rejection::HeaderJson
         | Rejection::HeaderKid
         | Rejection::HeaderMembers
-        | Rejection::Payload
         | Rejection::Shape
         | Rejection::Signature
         | Rejection::Superseded

@@ -39,7 +39,8 @@ pub struct SignRequest {
     /// The MQTT 5 properties it will carry.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub properties: Option<PropertiesBody>,
-    /// When the data was captured, in seconds since 1970, where older than the signature.
+    /// When the data was captured, in seconds since 1970, where older than the signature: not later
+    /// than now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub captured_at: Option<UnixTime>,
     /// The device relays for others that cannot sign.

@@ -59,7 +59,7 @@ fn describe(verified: &VerifiedBody) -> String {
         text.push_str("; vouched: relayed for another");
     }
     if let Some(captured_at) = verified.captured_at {
-        let _ = write!(text, "; captured at {captured_at}");
+        let _ = write!(text, "; captured at {captured_at:#}");
     }
     for (whose, clock) in [("this", &verified.clock), ("its", &verified.sender_clock)] {
         if clock != "synchronized" {

@@ -122,3 +122,29 @@ fn a_caller_that_asks_too_often_is_told_when_to_come_back() {
     // Another user does not wait for it.
     assert_eq!(daemon.get("/v1/status").status, 200);
 }
+
+#[test]
+fn an_array_is_as_many_requests_as_it_has_elements() {
+    let place = Place::with(
+        "[[api.caller]]\nuid = 65534\nverbs = [\"verify\"]\nrequests_per_second = 1\nburst = 400\n",
+    );
+    place.say(&["init"]);
+    let daemon = place.start();
+    let message = json!({"token": "x", "topic": "a", "payload_b64": ""});
+    let array = json!(vec![message; 250]).to_string();
+    let request = post_request("/v1/verify", "application/json", array.as_bytes());
+    let Some(reply) = as_user(&place, NOBODY, &request) else {
+        return;
+    };
+    assert_eq!(reply.status, 200);
+    let reply = as_user(&place, NOBODY, &request).unwrap();
+    assert_eq!(told(&reply), (429, "throttled".to_owned()));
+    let wait: u64 = reply.header("retry-after").unwrap().parse().unwrap();
+    assert!((50..=102).contains(&wait), "{wait}");
+    assert_eq!(
+        daemon
+            .post("/v1/verify", &serde_json::from_str(&array).unwrap())
+            .status,
+        200
+    );
+}

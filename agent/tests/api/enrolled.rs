@@ -6,7 +6,7 @@ use crate::place::{Place, Said};
 use edgeseal_trust::registry::DeviceState;
 use serde_json::{Value, json};
 
-const TOPIC: &str = "site/pump-1/temp";
+pub(crate) const TOPIC: &str = "site/pump-1/temp";
 
 fn sign(place: &Place) -> String {
     let signed = place.say(&["sign", "--topic", TOPIC, "--payload", "21.5"]);
@@ -189,7 +189,19 @@ fn only_a_person_introduces_the_first_root_also_beside_a_running_agent() {
         "{applied:?}"
     );
     sign(&place);
+    // Pinned, the same words are right and others are not, whether an agent runs or not.
+    let words_of_none = |place: &Place| {
+        let refused = place.say(&["trust", "apply", bundle, "--root", wrong, "--json"]);
+        assert_eq!(
+            (refused.exit, &refused.json()["code"]),
+            (1, &json!("root-words"))
+        );
+        let again = place.say(&["trust", "apply", bundle, "--root", &domain.words()]);
+        assert_eq!(again.exit, 0, "{again:?}");
+    };
+    words_of_none(&place);
     daemon.stop();
+    words_of_none(&place);
 }
 
 #[test]
@@ -256,6 +268,8 @@ fn login_jwks_and_peers_answer_as_documented() {
     assert!(keys.iter().all(|key| key.get("d").is_none()));
     let page = daemon.get("/v1/peers?limit=1").json();
     assert_eq!(page["peers"][0]["device"], "pump-1");
+    let text = String::from_utf8(place.say(&["peers"]).out).unwrap();
+    assert!(text.starts_with("pump-1 "), "{text}");
     assert_eq!(page["next"], "pump-1");
     let rest = place.say(&["peers", "--json", "--after", "pump-1"]).json();
     assert_eq!(rest["peers"][0]["device"], "pump-2");

@@ -14,6 +14,7 @@ mod callers;
 mod disk;
 mod domain;
 mod enrolled;
+mod gateway;
 mod hostile;
 mod http;
 mod kill;

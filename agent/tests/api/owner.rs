@@ -1,6 +1,7 @@
 //! Root prepares the state of an agent that is another user.
 
-use crate::domain::Domain;
+use crate::domain::{Domain, enrolled};
+use crate::enrolled::TOPIC;
 use crate::place::Place;
 use edgeseal_trust::registry::DeviceState;
 use std::fs;
@@ -27,6 +28,35 @@ fn what_root_writes_belongs_to_the_owner_of_the_state_directory() {
     let mut seen = 0;
     owned_by_the_agent(&state, &mut seen);
     assert!(seen > 8, "{seen}");
+}
+
+#[test]
+fn nothing_in_the_state_directory_is_for_others() {
+    let (place, _domain) = enrolled("");
+    let daemon = place.start();
+    assert_eq!(
+        place
+            .say(&["sign", "--topic", TOPIC, "--payload", "1"])
+            .exit,
+        0
+    );
+    daemon.stop();
+    let mut seen = 0;
+    closed_to_others(&place.path().join("state"), &mut seen);
+    assert!(seen > 8, "{seen}");
+}
+
+/// What sled makes is as open as the umask lets it be, but lies in a directory that is closed.
+fn closed_to_others(path: &Path, seen: &mut usize) {
+    let about = fs::symlink_metadata(path).unwrap();
+    *seen += 1;
+    let expected = if about.is_dir() { 0o700 } else { 0o600 };
+    assert_eq!(about.mode() & 0o7777, expected, "{path:?}");
+    if about.is_dir() && !path.ends_with("index") {
+        for entry in fs::read_dir(path).unwrap() {
+            closed_to_others(&entry.unwrap().path(), seen);
+        }
+    }
 }
 
 fn owned_by_the_agent(directory: &Path, seen: &mut usize) {

@@ -90,6 +90,12 @@ impl Place {
             .unwrap();
         child.stdin.take().unwrap().write_all(input).ok();
         let output = child.wait_with_output().unwrap();
+        let blank_at_an_end = output.stdout.windows(2).any(|pair| pair == b" \n");
+        assert!(
+            !blank_at_an_end,
+            "{:?}",
+            String::from_utf8_lossy(&output.stdout)
+        );
         Said {
             exit: output.status.code().expect("not ended by a signal"),
             out: output.stdout,

@@ -72,7 +72,15 @@ fn a_configuration_that_is_wrong_does_not_start() {
         let said = place.say(verb);
         assert_eq!(said.exit, 78, "{said:?}");
         assert!(said.err.contains("max_body_bytes"), "{said:?}");
+        assert_eq!(said.err.matches('[').count(), 2, "one code: {said:?}"); // and one section
     }
+    place.configure("max_boddy_bytes = 1\nmax_connections = 0\n");
+    let said = place.say(&["config", "check", "--json"]).json();
+    assert_eq!(said["code"], "config");
+    let codes: Vec<_> = ["0", "1"]
+        .map(|at| said.pointer(&format!("/problems/{at}/code")).unwrap())
+        .into();
+    assert_eq!(codes, ["config-unknown-key", "config-out-of-range"]);
     place.configure("");
     assert_eq!(place.say(&["config", "check"]).exit, 0);
     let shown = place.say(&["config", "show", "--json"]).json();

@@ -93,7 +93,7 @@ fn text(
             text,
             "\n  published sequence {} on {}, {}",
             last.sequence,
-            clock::date(last.issued_at),
+            last.issued_at.date(),
             until(last.expires_at, now)
         ),
     };
@@ -174,7 +174,7 @@ fn until(expires_at: UnixTime, now: UnixTime) -> String {
     } else {
         "valid until"
     };
-    format!("{word} {}", clock::date(expires_at))
+    format!("{word} {}", expires_at.date())
 }
 
 const SHOWN_DEVICES: usize = 10;

@@ -1,6 +1,7 @@
 //! Passphrases: from a file, or asked for on the terminal.
 
 use crate::error::{CommandError, Exit, Result};
+use crate::input;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -75,8 +76,7 @@ fn first_line(path: &Path) -> Result<Passphrase> {
                 .hint(format!("chmod 600 {}", path.display())),
         );
     }
-    let text = std::fs::read_to_string(path)
-        .map(Zeroizing::new)
+    let text = input::read_secret(path, LONGEST_OCTETS)
         .map_err(|why| CommandError::io("read", path, &why))?;
     let line = text.lines().next().unwrap_or_default();
     if line.is_empty() {
@@ -88,3 +88,4 @@ fn first_line(path: &Path) -> Result<Passphrase> {
 }
 
 const SHORTEST_CHARACTERS: usize = 8;
+const LONGEST_OCTETS: usize = 16 << 10;

@@ -3,10 +3,11 @@
 
 use super::{Passphrase, fill_random};
 use crate::error::{CommandError, Exit, Result};
+use crate::input;
 use edgeseal_trust::key::SigningKey;
 use pkcs8::pkcs5::{pbes2, scrypt};
 use pkcs8::{EncryptedPrivateKeyInfoRef, LineEnding, PrivateKeyInfoRef, SecretDocument};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
@@ -56,12 +57,10 @@ impl KeyFile {
             return Err(CommandError::new(Exit::Permission, "key-file-open", reason)
                 .hint(format!("chmod 600 {}", path.display())));
         }
-        if metadata.len() > LONGEST_OCTETS {
-            return Err(not_a_key(path));
-        }
-        let text = std::fs::read_to_string(path)
-            .map(Zeroizing::new)
-            .map_err(failed)?;
+        let text = input::read_secret(path, LONGEST_OCTETS).map_err(|why| match why.kind() {
+            io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidData => not_a_key(path),
+            _ => failed(why),
+        })?;
         let (label, document) = SecretDocument::from_pem(&text).map_err(|_| not_a_key(path))?;
         if !matches!(label, ENCRYPTED | PLAIN) {
             return Err(not_a_key(path));
@@ -144,7 +143,7 @@ fn unwritable() -> CommandError {
 
 const PLAIN: &str = "PRIVATE KEY";
 const ENCRYPTED: &str = "ENCRYPTED PRIVATE KEY";
-const LONGEST_OCTETS: u64 = 16 << 10;
+const LONGEST_OCTETS: usize = 16 << 10;
 /// scrypt with N = 2^14, r = 8, p = 5: as hard to guess as N = 2^17, p = 1, within the 32 MiB that
 /// OpenSSL allows scrypt when it reads a key.
 const SCRYPT_LOG_N: u8 = 14;

@@ -3,8 +3,10 @@
 use super::lock::Lock;
 use super::{Changed, DeviceRecord, DomainFile, GroupsFile, Registry, RolesFile};
 use crate::error::{CommandError, Result};
+use crate::input;
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::io;
 use std::path::Path;
 
 /// The format that this program reads and writes.
@@ -58,10 +60,8 @@ fn read_domain(path: &Path) -> Result<DomainFile> {
 
 fn read_bucket(registry: &mut Registry, bucket: u8) -> Result<()> {
     let path = registry.dir.join("devices").join(bucket_name(bucket));
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(why) => return Err(CommandError::io("read", &path, &why)),
+    let Some(bytes) = read_if_there(&path, FILE_OCTETS)? else {
+        return Ok(());
     };
     if bytes.last().is_some_and(|last| *last != b'\n') {
         let lines = bytes.split(|b| *b == b'\n').count();
@@ -106,8 +106,24 @@ fn parse_json<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
 }
 
 fn read_text(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(|why| CommandError::io("read", path, &why))?;
+    let bytes = read(path, FILE_OCTETS)?;
     String::from_utf8(bytes).map_err(|_| corrupt(path, None, "not UTF-8"))
+}
+
+/// Reads a file of the registry of at most `limit` octets.
+pub(super) fn read(path: &Path, limit: usize) -> Result<Vec<u8>> {
+    input::read(path, limit).map_err(|why| match why.kind() {
+        io::ErrorKind::FileTooLarge => corrupt(path, None, &why.to_string()),
+        _ => CommandError::io("read", path, &why),
+    })
+}
+
+/// As [`read`]; nothing where there is none.
+pub(super) fn read_if_there(path: &Path, limit: usize) -> Result<Option<Vec<u8>>> {
+    match path.try_exists() {
+        Ok(false) => Ok(None),
+        _ => read(path, limit).map(Some),
+    }
 }
 
 pub(super) fn corrupt(path: &Path, line: Option<usize>, what: &str) -> CommandError {
@@ -125,3 +141,6 @@ fn plain(why: &serde_json::Error) -> String {
     let end = text.rfind(" at line ").unwrap_or(text.len());
     text.get(..end).unwrap_or(&text).to_owned()
 }
+
+/// Of roles, groups, and a bucket of devices: 250 times what 100,000 devices need.
+const FILE_OCTETS: usize = 64 << 20;

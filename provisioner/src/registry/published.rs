@@ -4,6 +4,7 @@ use super::atomic::{self, Batch};
 use super::{Registry, load, pretty};
 use crate::error::{CommandError, Result};
 use edgeseal_trust::document::{Digest, Document, Manifest, Root};
+use edgeseal_trust::limits;
 use std::collections::HashSet;
 use std::path::PathBuf;
 
@@ -19,8 +20,7 @@ impl Registry {
             if !path.exists() {
                 break;
             }
-            let octets =
-                std::fs::read(&path).map_err(|why| CommandError::io("read", &path, &why))?;
+            let octets = load::read(&path, limits::ROOT_OCTETS)?;
             let root = Document::<Root>::load(&octets)
                 .and_then(|root| root.verify(&root.content().root).map(|()| root))
                 .map_err(|why| load::corrupt(&path, None, &why.to_string()))?;
@@ -48,10 +48,8 @@ impl Registry {
     /// It cannot be read.
     pub(crate) fn manifest(&self) -> Result<Option<Document<Manifest>>> {
         let path = self.published_dir().join("manifest.json");
-        let octets = match std::fs::read(&path) {
-            Ok(octets) => octets,
-            Err(why) if why.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(why) => return Err(CommandError::io("read", &path, &why)),
+        let Some(octets) = load::read_if_there(&path, limits::MANIFEST_OCTETS)? else {
+            return Ok(None);
         };
         let manifest = Document::<Manifest>::load(&octets);
         let manifest = manifest.map_err(|why| load::corrupt(&path, None, &why.to_string()))?;
@@ -64,7 +62,7 @@ impl Registry {
     /// It is missing, or is not what the manifest says.
     pub(crate) fn shard(&self, digest: Digest) -> Result<Vec<u8>> {
         let path = self.shard_dir().join(format!("{digest}.json"));
-        let octets = std::fs::read(&path).map_err(|why| CommandError::io("read", &path, &why))?;
+        let octets = load::read(&path, limits::SHARD_OCTETS)?;
         if Digest::of(&octets) == digest {
             return Ok(octets);
         }

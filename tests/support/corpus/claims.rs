@@ -154,6 +154,12 @@ fn values(honest: &Forge) -> Vec<Named> {
         "vch is false where only true says something",
         &honest.clone().claim("vch", "false"),
     ));
+    all.push(forged(
+        "claim-value-cap-later",
+        "claim-value",
+        "the data is said to be captured a second after it was signed",
+        &honest.clone().claim("cap", &(NOW - 4).to_string()),
+    ));
     for name in [
         "iss", "sub", "aud", "iat", "exp", "jti", "top", "phs", "tsq",
     ] {

@@ -78,6 +78,12 @@ pub fn vectors() -> Vec<Named> {
             &honest.clone().claim("cap", "1700000000"),
         ),
         forged(
+            "honest-captured-when-signed",
+            "verified",
+            "data captured in the second of the signature",
+            &honest.clone().claim("cap", &(NOW - 5).to_string()),
+        ),
+        forged(
             "honest-stream-0",
             "verified",
             "published at QoS 0",

@@ -23,11 +23,19 @@ use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::topic::TopicFilter;
 use libfuzzer_sys::fuzz_target;
 use std::cell::RefCell;
+use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 use support::domain::{self, Domain, NOW};
 use support::generate::{Honest, honest};
 
 static HONEST: LazyLock<Vec<Honest>> = LazyLock::new(honest);
+static SIGNED: LazyLock<HashSet<Vec<u8>>> = LazyLock::new(|| {
+    let vectors = support::corpus::tokens().into_iter();
+    let lines = vectors.flat_map(|(_, vector)| vector.before.into_iter().chain([vector.line]));
+    let tokens = lines.filter_map(|line| Some(line["token"].as_str()?.to_owned()));
+    let honest = HONEST.iter().map(|message| message.token.clone());
+    tokens.chain(honest).map(String::into_bytes).collect()
+});
 static RULES: LazyLock<[Rules; 3]> = LazyLock::new(|| {
     [Mode::Enforce, Mode::Observe, Mode::Pass].map(|mode| {
         let filter = TopicFilter::parse("#").expect("filter");
@@ -188,8 +196,13 @@ fn arrives(
     assert!(recorded == usize::from(verified && publish.packet_id.is_some()));
     assert!(given.topic.starts_with("verified/") == (verified && sender_in_topic));
     if verified {
-        let honest = HONEST.iter().find(|honest| honest.line["topic"] == publish.topic);
-        assert!(honest.is_some(), "accepted");
+        let carried = publish.properties.user().find(|(name, _)| *name == "edgeseal");
+        let enveloped = || {
+            let rest = publish.payload.strip_prefix(b"ES1 ")?;
+            rest.split(|octet| *octet == b'\n').next()
+        };
+        let token = carried.map(|(_, token)| token.as_bytes()).or_else(enveloped);
+        assert!(token.is_some_and(|token| SIGNED.contains(token)), "accepted");
     }
 }
 

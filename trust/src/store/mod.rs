@@ -150,6 +150,15 @@ impl Store {
         DocumentFiles::new(dir).pin(document)
     }
 
+    /// The root documents in the state directory `dir`, oldest first, as far as they can be read. Needs no
+    /// open store.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the directory cannot be read.
+    pub fn roots_in(dir: &Path) -> Result<Vec<Document<Root>>, StoreError> {
+        Ok(DocumentFiles::new(dir).roots()?.0)
+    }
+
     /// The trust data in force; nothing before the first manifest is applied, and when the newest root
     /// no longer vouches for the manifest.
     pub fn trust(&self) -> Option<Arc<TrustView>> {

@@ -54,7 +54,7 @@ pub struct Draft<'a> {
     pub trust_sequence: u64,
     /// This device's clock is not synchronized.
     pub clock_unsynchronized: bool,
-    /// When the data was captured, where that is older.
+    /// When the data was captured, where that is older; never later than `issued_at`.
     pub captured_at: Option<UnixTime>,
     /// The device relays for others.
     pub vouched: bool,
@@ -108,6 +108,14 @@ pub enum MintRefusal {
         /// To whom.
         audience: Audience,
     },
+    /// The data would have been captured after it was signed.
+    #[error("the data is said to be captured at {captured_at:#}, later than now, {issued_at:#}")]
+    CapturedLater {
+        /// What was stated.
+        captured_at: UnixTime,
+        /// `iat`.
+        issued_at: UnixTime,
+    },
     /// Not 1 second to the ceiling of the kind.
     #[error("a lifetime of {lifetime_seconds} s is outside 1 to {ceiling_seconds} s")]
     Lifetime {
@@ -141,6 +149,7 @@ impl MintRefusal {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Audience { .. } => "audience",
+            Self::CapturedLater { .. } => "captured-later",
             Self::Lifetime { .. } => "lifetime",
             Self::NotGranted(refusal) => refusal.code(),
             Self::PropertySize => "property-size",
@@ -259,6 +268,13 @@ impl Minter {
             draft.lifetime_seconds,
             draft.kind.lifetime_ceiling_seconds(),
         )?;
+        let issued_at = draft.issued_at;
+        if let Some(captured_at) = draft.captured_at.filter(|at| *at > issued_at) {
+            return Err(MintRefusal::CapturedLater {
+                captured_at,
+                issued_at,
+            });
+        }
         let too_long = |text: &str| u16::try_from(text.len()).is_err();
         if draft
             .properties
@@ -297,11 +313,7 @@ impl Minter {
         claims.push_str(r#","exp":"#);
         push_number(&mut claims, expires_at.seconds());
         claims.push_str(r#","jti":""#);
-        push_number(&mut claims, draft.id.epoch);
-        claims.push('.');
-        push_number(&mut claims, u64::from(draft.id.stream.number()));
-        claims.push('.');
-        push_number(&mut claims, draft.id.counter);
+        draft.id.push_to(&mut claims);
         claims.push_str(r#"","tsq":"#);
         push_number(&mut claims, draft.trust_sequence);
         claims.push(',');

@@ -83,7 +83,7 @@ pub enum Rejection {
     #[error("the {0} is not canonical base64url without padding")]
     Encoding(Part),
     /// Past its time.
-    #[error("expired {by_seconds} s ago, at {expired_at} (leeway {leeway_seconds} s)")]
+    #[error("expired {by_seconds} s ago, at {expired_at:#}, leeway {leeway_seconds} s")]
     Expired {
         /// Seconds since `exp`.
         by_seconds: u64,
@@ -111,7 +111,7 @@ pub enum Rejection {
         expected: &'static str,
     },
     /// Issued in the future.
-    #[error("issued {by_seconds} s in the future, at {issued_at} (leeway {leeway_seconds} s)")]
+    #[error("issued {by_seconds} s in the future, at {issued_at:#}, leeway {leeway_seconds} s")]
     IssuedInFuture {
         /// Seconds until `iat`.
         by_seconds: u64,
@@ -121,7 +121,7 @@ pub enum Rejection {
         leeway_seconds: u64,
     },
     /// Issued before the key was valid, or before the device was resumed.
-    #[error("issued at {issued_at}, before its key is valid at {not_before}")]
+    #[error("issued at {issued_at:#}, before its key is valid at {not_before:#}")]
     KeyNotYetValid {
         /// `iat`.
         issued_at: UnixTime,
@@ -155,7 +155,7 @@ pub enum Rejection {
     },
     /// Issued before this receiver started, and it cannot know whether it was accepted then.
     #[error(
-        "issued at {issued_at}; what was issued up to {until}, the start of this receiver's memory \
+        "issued at {issued_at:#}; what was issued up to {until:#}, the start of this receiver's memory \
          and the leeway, may have been accepted before"
     )]
     BeforeStart {
@@ -174,10 +174,22 @@ pub enum Rejection {
     },
     /// The payload is not the one that was signed.
     #[error("the payload is not the one that was signed")]
-    Payload,
+    Payload {
+        /// `phs`: base64url of its SHA-256.
+        signed: String,
+        /// The same of what was received.
+        received: String,
+    },
     /// A bound property differs from what was signed.
-    #[error("the property bound by {0} is not the one that was signed")]
-    PropertyAltered(&'static str),
+    #[error("the property bound by {claim} is not the one that was signed")]
+    PropertyAltered {
+        /// The claim that binds it.
+        claim: &'static str,
+        /// The claim's value: base64url of a SHA-256.
+        signed: String,
+        /// The same of what was received.
+        received: String,
+    },
     /// A claim whose property is absent.
     #[error("the property bound by {0} has been removed")]
     PropertyMissing(&'static str),
@@ -274,8 +286,8 @@ impl Rejection {
             Self::NotGranted(refusal) => refusal.code(),
             Self::OldEpoch { .. } => "old-epoch",
             Self::Overage { .. } => "overage",
-            Self::Payload => "payload",
-            Self::PropertyAltered(_) => "property-altered",
+            Self::Payload { .. } => "payload",
+            Self::PropertyAltered { .. } => "property-altered",
             Self::PropertyMissing(_) => "property-missing",
             Self::PropertyUnsigned(_) => "property-unsigned",
             Self::Replay(_) => "replay",
@@ -299,7 +311,7 @@ impl Rejection {
 #[must_use]
 pub enum Failure {
     /// The clock is earlier than the floor.
-    #[error("the clock ({time}) is behind {floor}: set it, or wait for time synchronisation")]
+    #[error("the clock, {time:#}, is behind {floor:#}: set it, or wait for time synchronisation")]
     ClockBehindFloor {
         /// The clock.
         time: UnixTime,

@@ -36,7 +36,8 @@ pub struct Caller {
     pub origin: Origin,
 }
 
-/// A throttle: a bucket of `burst` requests that `requests_per_second` fill.
+/// A throttle: a bucket of `burst` requests that `requests_per_second` fill. Every element of an array
+/// is one.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Rate {
     /// 1 to 100,000. Default 100.

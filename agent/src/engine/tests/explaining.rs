@@ -4,6 +4,7 @@ use super::*;
 use crate::wire::{Explanation, Outcome, explained};
 use data_encoding::BASE64URL_NOPAD;
 use edgeseal_trust::token::Check;
+use edgeseal_trust::token::PayloadHash;
 
 fn explain(engine: &mut Engine, request: &VerifyRequest, seconds: u64) -> Explanation {
     let now = engine.now(reading(seconds, true));
@@ -72,7 +73,7 @@ fn a_refusal_names_its_check_and_both_values_and_nothing_behind_is_reached() {
     }
     assert_eq!(
         detail(&explanation, "time"),
-        format!("expired 15 s ago, at {} (leeway 10 s)", NOW + 60)
+        format!("expired 15 s ago, at {:#}, leeway 10 s", at(NOW + 60))
     );
     let json = serde_json::to_value(&explanation).unwrap();
     assert_eq!(
@@ -82,7 +83,30 @@ fn a_refusal_names_its_check_and_both_values_and_nothing_behind_is_reached() {
     assert_eq!(json["checks"][13]["outcome"], "not reached");
     let text = explained(&explanation);
     assert!(text.contains("time        refused"), "{text}");
-    assert!(text.ends_with("rejected (expired): expired 15 s ago, at 1800000060 (leeway 10 s)"));
+    assert!(text.ends_with(
+        "rejected (expired): expired 15 s ago, at 1800000060 (2027-01-15 08:01 UTC), leeway 10 s"
+    ));
+}
+
+#[test]
+fn what_is_compared_by_hashes_is_shown_by_hashes() {
+    let mut two = engine(2);
+    let altered = VerifyRequest {
+        payload_b64: b"99.9"[..].into(),
+        ..message()
+    };
+    let explanation = explain(&mut two, &altered, NOW);
+    let hash = |octets: &[u8]| BASE64URL_NOPAD.encode(PayloadHash::of(octets).octets());
+    let (signed, received) = (hash(message().payload_b64.as_slice()), hash(b"99.9"));
+    assert!(
+        detail(&explanation, "payload")
+            .ends_with(&format!(": SHA-256 signed {signed}, received {received}"))
+    );
+    let json = serde_json::to_value(&explanation).unwrap();
+    assert_eq!(
+        json["data"],
+        serde_json::json!({"signed": signed, "received": received})
+    );
 }
 
 #[test]

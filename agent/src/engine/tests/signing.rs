@@ -3,6 +3,7 @@
 use super::*;
 use crate::engine::{NotSigned, Own, SignBlock};
 use crate::wire::{ErrorBody, LoginRequest};
+use edgeseal_trust::id::Audience;
 use edgeseal_trust::token::Unsynchronized;
 
 fn refusal(engine: &mut Engine, request: &SignRequest, reading: ClockReading) -> &'static str {
@@ -265,7 +266,15 @@ fn a_message_signed_anew_keeps_its_id_and_no_other_gets_it() {
     assert_eq!(second.jti, first.jti);
     assert_eq!(second.iat, at(NOW + 500));
     assert_ne!(second.token, first.token);
-    let changes: [fn(&mut SignRequest); 6] = [
+    let everybody =
+        again(|request| request.audience = Some(Audience::parse("domain:farm").unwrap()));
+    assert_eq!(one.sign(&everybody, &later).unwrap().jti, first.jti);
+    let changes: [fn(&mut SignRequest); 9] = [
+        |request| request.audience = Some(Audience::parse("group:all").unwrap()),
+        |request| request.vouched = true,
+        |request| {
+            request.properties = serde_json::from_str(r#"{"content_type":"text/plain"}"#).unwrap();
+        },
         |request| request.topic = "site/one/other".into(),
         |request| request.payload_b64 = b"22"[..].into(),
         |request| request.qos = serde_json::from_str("0").unwrap(),

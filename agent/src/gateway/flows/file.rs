@@ -103,6 +103,20 @@ impl FlowFile {
         Ok(Opened { flows, unusable })
     }
 
+    /// Begins the file anew if it had to be given up. To be called now and then.
+    ///
+    /// # Errors
+    /// [`ReplayFileError`] while it still cannot be written.
+    pub fn reattach(runtime: &Path, flows: &mut Flows) -> Result<(), ReplayFileError> {
+        if flows.is_kept() {
+            return Ok(());
+        }
+        let boot = boot_id().map_err(|error| failed(Path::new(BOOT_ID), "read it", error))?;
+        let file = Self::begin(&runtime.join(FILE), boot, flows)?;
+        flows.keep_in(Box::new(file));
+        Ok(())
+    }
+
     /// Writes all flows into a new file that takes the place of the old one at once.
     fn begin(path: &Path, boot: BootId, flows: &Flows) -> Result<Self, ReplayFileError> {
         let write = |file: &File| {

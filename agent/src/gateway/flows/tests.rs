@@ -302,6 +302,29 @@ fn what_cannot_be_written_is_not_believed_afterwards_and_said_once() {
     assert!(flows.first(&one, 2).is_some(), "this process still knows");
 }
 
+#[test]
+fn a_file_that_was_given_up_is_begun_anew() {
+    let (directory, path) = directory();
+    let (mut flows, one) = (Flows::default(), consumer(1));
+    flows.keep_in(Box::new(Full(Arc::default())));
+    for number in 1..=3 {
+        assert_eq!(
+            flows.arrived(&one, number.into(), &first(number)),
+            Kept::Yes
+        );
+    }
+    flows.ended(&one, 1); // which leaves a slot free in the middle
+    FlowFile::reattach(directory.path(), &mut flows).unwrap();
+    assert!(flows.is_kept());
+    assert_eq!(flows.arrived(&one, 4, &first(4)), Kept::Yes);
+    let written = fs::read(&path).unwrap();
+    FlowFile::reattach(directory.path(), &mut flows).unwrap();
+    assert_eq!(fs::read(&path).unwrap(), written, "nothing is to be done");
+    let (flows, unusable) = open(directory.path());
+    let known = [1, 2, 3, 4].map(|packet_id| flows.first(&one, packet_id).is_some());
+    assert_eq!((unusable, known), (None, [false, true, true, true]));
+}
+
 fn open(directory: &Path) -> (Flows, Option<&'static str>) {
     let opened = FlowFile::open(directory).unwrap();
     (

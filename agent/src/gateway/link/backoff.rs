@@ -50,7 +50,7 @@ impl Backoff {
         }
         let doublings = self.failures.min(DOUBLINGS);
         let longest = FIRST.saturating_mul(1 << doublings).min(LONGEST);
-        let half = longest / 2;
+        let half = longest.checked_div(2).unwrap_or_default();
         let jitter = half.mul_f64(f64::from(chance) / f64::from(u32::MAX));
         self.failures = self.failures.saturating_add(1);
         self.state = State::Away {
@@ -85,7 +85,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// Enough to pass the longest.
 const DOUBLINGS: u32 = 6;
 /// Longer than any connection attempt that is allowed.
-const PROBE_GIVEN_UP: Duration = Duration::from_secs(120);
+const PROBE_GIVEN_UP: Duration = Duration::from_secs(310);
 
 #[cfg(test)]
 mod tests {
@@ -125,7 +125,7 @@ mod tests {
         assert!(!backoff.may_try(later), "another tries already");
         backoff.gave_up(later);
         assert!(backoff.may_try(later));
-        assert!(!backoff.may_try(later + Duration::from_secs(119)));
-        assert!(backoff.may_try(later + Duration::from_secs(120)));
+        assert!(!backoff.may_try(later + Duration::from_secs(309)));
+        assert!(backoff.may_try(later + Duration::from_secs(310)));
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Upstream {
     health: Mutex<Health>,
 }
 
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Health {
     backoff: Backoff,
     /// Why it is away, and since when.
@@ -158,9 +158,11 @@ impl Upstream {
     /// What is known of the same broker goes on after the configuration was read anew.
     pub(super) fn inherit(&self, older: &Self) {
         if self.config.url == older.config.url {
-            let mut health = self.health();
-            std::mem::swap(&mut *health, &mut *older.health());
+            let mut health = older.health().clone();
+            // Who tries there is not seen here.
+            health.backoff.gave_up(self.now());
             health.is_v311 &= self.config.version == older.config.version;
+            *self.health() = health;
         }
     }
 

@@ -38,7 +38,7 @@ pub const TOKEN_PROPERTY: &str = "edgeseal";
 pub const SENDER_PROPERTY: &str = "edgeseal-sender";
 /// The user property with the sender's roles, separated by commas.
 pub const ROLES_PROPERTY: &str = "edgeseal-roles";
-/// The user property that says how long ago a message was signed, in milliseconds.
+/// The user property that says how long ago a message was signed, in milliseconds (tokens tell whole seconds).
 pub const AGE_PROPERTY: &str = "edgeseal-age-ms";
 /// The user property with the [`VerdictWord`].
 pub const VERDICT_PROPERTY: &str = "edgeseal-verdict";

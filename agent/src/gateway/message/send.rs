@@ -398,7 +398,9 @@ fn reason_of(refusal: &SignRefusal) -> u8 {
             MintRefusal::Audience { .. } | MintRefusal::NotGranted(_) => NOT_AUTHORIZED,
             MintRefusal::TopicName(_) | MintRefusal::ResponseTopic(_) => TOPIC_NAME_INVALID,
             MintRefusal::PropertySize | MintRefusal::Size(_) => PACKET_TOO_LARGE,
-            MintRefusal::Lifetime { .. } | MintRefusal::RetainedEmpty => IMPLEMENTATION_SPECIFIC,
+            MintRefusal::CapturedLater { .. }
+            | MintRefusal::Lifetime { .. }
+            | MintRefusal::RetainedEmpty => IMPLEMENTATION_SPECIFIC,
         },
         SignRefusal::ResendUnknown(_) => IMPLEMENTATION_SPECIFIC,
     }

@@ -3,6 +3,7 @@
 use super::{csv, request};
 use crate::command::Context;
 use crate::error::{CommandError, Result};
+use crate::input;
 use crate::registry::{Access, DeviceRecord, Registry, state_word};
 use crate::render::Report;
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
@@ -10,8 +11,6 @@ use edgeseal_trust::key::parse_jwk;
 use edgeseal_trust::limits;
 use edgeseal_trust::registry::DeviceState;
 use serde_json::json;
-use std::fs::File;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 /// What it is given.
@@ -116,7 +115,8 @@ impl Args {
     }
 
     fn add_jwk(&self, id: &DeviceId, path: &Path, registry: &mut Registry) -> Result<Report> {
-        let text = read_small(path, limits::REQUEST_OCTETS)?;
+        let text = input::read(path, limits::REQUEST_OCTETS)
+            .map_err(|why| CommandError::io("read", path, &why))?;
         let key = parse_jwk(&text).map_err(|why| {
             let reason = format!("{} is no key to believe: {why}", path.display());
             CommandError::no(why.code(), reason)
@@ -158,18 +158,4 @@ pub(super) fn judge_same_key(
     Err(CommandError::no("device-exists", reason).hint(format!(
         "look at it with `edgeseal device show {id}`; a new board gets a new id"
     )))
-}
-
-/// Reads a file of at most `limit` octets.
-pub(super) fn read_small(path: &Path, limit: usize) -> Result<Vec<u8>> {
-    let mut octets = Vec::new();
-    let most = u64::try_from(limit).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path)
-        .and_then(|file| file.take(most).read_to_end(&mut octets))
-        .map_err(|why| CommandError::io("read", path, &why))?;
-    if octets.len() > limit {
-        let reason = format!("{} is longer than {limit} octets", path.display());
-        return Err(CommandError::no("size", reason).hint("this is another kind of file"));
-    }
-    Ok(octets)
 }

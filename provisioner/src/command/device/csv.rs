@@ -1,8 +1,8 @@
 //! `edgeseal device add --csv`: thousands of devices whose public keys are known.
 
-use super::add::read_small;
 use crate::command::Context;
 use crate::error::{CommandError, Result};
+use crate::input;
 use crate::registry::{DeviceRecord, Registry};
 use crate::render::{Report, escaped};
 use csv::{ReaderBuilder, StringRecord, Trim};
@@ -38,9 +38,12 @@ pub(crate) fn run(
     registry: &mut Registry,
     context: &Context,
 ) -> Result<Report> {
-    let bytes = read_small(path, LONGEST_OCTETS).map_err(|why| match why.code {
-        "size" => why.hint("split it into several files"),
-        _ => why,
+    let bytes = input::read(path, LONGEST_OCTETS).map_err(|why| {
+        let refusal = CommandError::io("read", path, &why);
+        match refusal.code {
+            "size" => refusal.hint("split it into several files"),
+            _ => refusal,
+        }
     })?;
     let mut reader = ReaderBuilder::new()
         .trim(Trim::All)

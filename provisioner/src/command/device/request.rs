@@ -1,7 +1,8 @@
 //! `edgeseal device add --request`: a device asks to be enrolled.
 
-use super::add::{judge_same_key, read_small};
+use super::add::judge_same_key;
 use crate::error::{CommandError, Result};
+use crate::input;
 use crate::registry::{DeviceRecord, Registry, state_word};
 use crate::render::{Report, big_words};
 use edgeseal_trust::enrollment::EnrollmentRequest;
@@ -107,7 +108,8 @@ pub(crate) fn compare(shown: &str, words: &Words) -> Result<()> {
 
 fn read(path: &Path) -> Result<EnrollmentRequest> {
     let most = limits::REQUEST_OCTETS.saturating_add(2); // its line end
-    EnrollmentRequest::verify(&read_small(path, most)?).map_err(|why| {
+    let octets = input::read(path, most).map_err(|why| CommandError::io("read", path, &why))?;
+    EnrollmentRequest::verify(&octets).map_err(|why| {
         let reason = format!("{} is no enrollment request: {why}", path.display());
         CommandError::no(why.code(), reason)
             .hint("make it anew on the device: edgeseal-agent identity request")

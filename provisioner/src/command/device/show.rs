@@ -1,6 +1,5 @@
 //! `edgeseal device show`.
 
-use crate::clock;
 use crate::command::Context;
 use crate::error::Result;
 use crate::registry::{Access, key_state_word, state_word};
@@ -33,10 +32,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         let state = key_state_word(key.state);
         let _ = write!(text, "\n  key {} {state}", key.key.id());
         if key.not_before.seconds() > 0 {
-            let _ = write!(text, ", not before {}", clock::date(key.not_before));
+            let _ = write!(text, ", not before {}", key.not_before.date());
         }
         if let Some(at) = key.retired_at {
-            let _ = write!(text, ", retired {}", clock::date(at));
+            let _ = write!(text, ", retired {}", at.date());
         }
     }
     let _ = write!(text, "\n  roles: {}", listed(&device.roles));

@@ -2,7 +2,6 @@
 
 use super::Finding;
 use super::trust::{Bundle, Trust};
-use crate::clock;
 use crate::error::{CommandError, Result};
 use crate::registry::state_word;
 use edgeseal_trust::document::{
@@ -62,8 +61,8 @@ fn survey(source: impl BufRead, verified_by: Option<String>) -> Result<Finding> 
         manifest.domain,
         manifest.root_version,
         manifest.sequence,
-        clock::date(manifest.issued_at),
-        clock::date(manifest.expires_at),
+        manifest.issued_at.date(),
+        manifest.expires_at.date(),
     );
     for (version, words) in (1_u64..).zip(&roots) {
         let _ = writeln!(summary, "root document {version}: {words}");

@@ -2,7 +2,6 @@
 
 use super::Finding;
 use super::trust::{Bundle, Trust};
-use crate::clock;
 use crate::error::{CommandError, Result};
 use crate::registry::{key_state_word, state_word};
 use data_encoding::BASE64URL_NOPAD;
@@ -94,7 +93,7 @@ fn times(claims: &Value) -> String {
     let mut text = String::new();
     for (name, what) in [("iat", "issued"), ("exp", "expires")] {
         if let Some(seconds) = claims.get(name).and_then(Value::as_u64) {
-            let date = clock::date(UnixTime::from_seconds(seconds));
+            let date = UnixTime::from_seconds(seconds).date();
             let _ = write!(text, "{what} {date}  ");
         }
     }

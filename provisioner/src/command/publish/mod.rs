@@ -23,7 +23,7 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 #[command(
     after_help = "Examples:\n  edgeseal publish --keys /media/usb/farm-keys\n  \
-    edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --days 30 --to /media/usb/farm.edgeseal\n  \
+    edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --days 30 --to /media/usb/bundle.edgeseal\n  \
     edgeseal publish --again --to copy.edgeseal"
 )]
 pub(crate) struct Args {
@@ -141,7 +141,7 @@ fn judge_clock(args: &Args, reading: ClockReading, last: Option<&Manifest>) -> R
     if !reading.synchronized && !args.unsynchronized_clock {
         let reason = format!(
             "this clock is not synchronized; it shows {}",
-            clock::date(reading.time)
+            reading.time.date()
         );
         return Err(
             CommandError::new(Exit::TemporaryFailure, "clock-unsynchronized", reason).hint(
@@ -152,8 +152,8 @@ fn judge_clock(args: &Args, reading: ClockReading, last: Option<&Manifest>) -> R
     match last {
         Some(last) if reading.time < last.issued_at && !args.yes => confirm::ask(&format!(
             "This clock shows {}, before the last manifest, {}. Publish all the same?",
-            clock::date(reading.time),
-            clock::date(last.issued_at)
+            reading.time.date(),
+            last.issued_at.date()
         )),
         _ => Ok(()),
     }
@@ -174,7 +174,7 @@ fn judge_sequence(args: &Args, registry: &Registry, last: Option<&Manifest>) -> 
 
 fn warn_of_expiry(root: &Root, reading: ClockReading, context: &Context) {
     if root.expires_at <= reading.time {
-        let since = clock::date(root.expires_at);
+        let since = root.expires_at.date();
         let line =
             format!("warning: the root expired on {since}: devices call its manifests stale");
         notice(context.style, &line);
@@ -200,7 +200,7 @@ fn report(
          valid until {}\n{to}: {octets} octets\n\
          On each device: edgeseal-agent trust apply {to}",
         manifest.domain,
-        clock::date(manifest.expires_at),
+        manifest.expires_at.date(),
     );
     let json = json!({
         "domain": manifest.domain,

@@ -2,8 +2,9 @@
 
 use super::{Change, Octets};
 use crate::key::KeyId;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
+use std::os::unix::fs::DirBuilderExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
@@ -30,7 +31,9 @@ pub(super) enum DiskError {
 impl Disk {
     /// Opens or makes the database.
     pub(super) fn open(dir: &Path) -> Result<Self, DiskError> {
-        remove_half_snapshots(dir).map_err(|error| DiskError::Sled(error.to_string()))?;
+        make_private(dir)
+            .and_then(|()| remove_half_snapshots(dir))
+            .map_err(|error| DiskError::Sled(error.to_string()))?;
         let config = sled::Config::new()
             .path(dir)
             .mode(sled::Mode::LowSpace)
@@ -114,15 +117,18 @@ impl Disk {
     }
 }
 
+/// sled would make it readable for everybody.
+fn make_private(dir: &Path) -> io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(dir) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
+    }
+}
+
 /// A kill while sled writes a snapshot leaves a file that makes every later open fail
 /// (spacejam/sled#1527).
 fn remove_half_snapshots(dir: &Path) -> io::Result<()> {
-    let entries = match fs::read_dir(dir) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error),
-    };
-    for entry in entries {
+    for entry in fs::read_dir(dir)? {
         let entry = entry?;
         let name = entry.file_name();
         let name = name.to_string_lossy();

@@ -148,9 +148,9 @@ impl Rejection {
             | Self::IssuedInFuture { .. }
             | Self::Lifetime { .. }
             | Self::Overage { .. } => Check::Time,
-            Self::Payload => Check::Payload,
+            Self::Payload { .. } => Check::Payload,
             Self::Topic { .. } | Self::TopicName(_) => Check::Topic,
-            Self::PropertyAltered(_) | Self::PropertyMissing(_) | Self::PropertyUnsigned(_) => {
+            Self::PropertyAltered { .. } | Self::PropertyMissing(_) | Self::PropertyUnsigned(_) => {
                 Check::Properties
             }
             Self::NotGranted(_) => Check::Grant,

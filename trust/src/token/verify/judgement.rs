@@ -12,6 +12,7 @@ use crate::replay::{Accepted, Sighting};
 use crate::token::claims::{MessageClaims, Profile};
 use crate::token::{BoundHashes, Claims, Kind, PayloadHash, Rejection, Unverified};
 use crate::topic::Topic;
+use data_encoding::BASE64URL_NOPAD;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
@@ -54,7 +55,7 @@ impl Judgement<'_> {
         trace.passed(Check::Device, format_args!("{} is active", peer.device.id));
         trace.passed(
             Check::KeyState,
-            format_args!("in use since {}", peer.not_before),
+            format_args!("in use since {:#}", peer.not_before),
         );
         trace.passed(
             Check::Subject,
@@ -163,14 +164,18 @@ impl Judgement<'_> {
     }
 
     fn expect_payload(&self, message: &MessageClaims<'_>) -> Result<(), Rejection> {
-        if <[u8; 32]>::from(Sha256::digest(self.received.payload)) == message.payload_hash {
+        let received = <[u8; 32]>::from(Sha256::digest(self.received.payload));
+        if received == message.payload_hash {
             Ok(())
         } else {
-            Err(Rejection::Payload)
+            Err(Rejection::Payload {
+                signed: BASE64URL_NOPAD.encode(&message.payload_hash),
+                received: BASE64URL_NOPAD.encode(&received),
+            })
         }
     }
 
-    fn topic<'m>(&self, message: &'m MessageClaims<'_>) -> Result<Topic<'m>, Rejection> {
+    fn topic<'m>(&'m self, message: &'m MessageClaims<'_>) -> Result<Topic<'m>, Rejection> {
         let received = Topic::parse(self.received.topic).map_err(Rejection::TopicName)?;
         let signed = &*message.topic;
         let same = match &self.received.rule.as_published {
@@ -187,7 +192,10 @@ impl Judgement<'_> {
                 received,
             });
         }
-        Topic::parse(signed.as_bytes()).map_err(Rejection::TopicName)
+        match self.received.rule.as_published {
+            None => Ok(received),
+            Some(_) => Topic::parse(signed.as_bytes()).map_err(Rejection::TopicName),
+        }
     }
 
     fn expect_properties(&self, signed: &BoundHashes) -> Result<(), Rejection> {
@@ -209,8 +217,12 @@ impl Judgement<'_> {
             match (signed, received) {
                 (Some(_), None) => return Err(Rejection::PropertyMissing(claim)),
                 (None, Some(_)) => return Err(Rejection::PropertyUnsigned(claim)),
-                (signed, received) if signed != received => {
-                    return Err(Rejection::PropertyAltered(claim));
+                (Some(signed), Some(received)) if signed != received => {
+                    return Err(Rejection::PropertyAltered {
+                        claim,
+                        signed: BASE64URL_NOPAD.encode(signed),
+                        received: BASE64URL_NOPAD.encode(received),
+                    });
                 }
                 _ => {}
             }

@@ -10,7 +10,7 @@ use bytes::BytesMut;
 use edgeseal_trust::id::{Audience, DeviceId};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::PeerKey;
-use edgeseal_trust::replay::{Past, Record, ReplayMemory};
+use edgeseal_trust::replay::{ConsumerId, Past, Record, ReplayMemory};
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{Failure, Received, Verdict, Verified};
 use std::collections::{BTreeMap, BTreeSet};
@@ -106,6 +106,10 @@ impl Notary for Storing<'_> {
 
     fn login(&mut self, audience: &Audience, seconds: u64) -> Result<Signed, NotSigned> {
         self.0.login(audience, seconds)
+    }
+
+    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure> {
+        self.0.introduce(consumer)
     }
 
     fn peer(
