@@ -1,6 +1,6 @@
 //! Claims of a message token (DESIGN of the wire profile; RFC 7519 section 4), read once, borrowed.
 
-use super::{BoundHashes, Part, Rejection, TokenId};
+use super::{BoundHashes, Part, Rejection, TokenId, usual};
 use crate::json::{self, ObjectError, Value};
 use crate::key::digest_from_text;
 use crate::time::UnixTime;
@@ -54,6 +54,15 @@ pub(super) enum Profile {
 
 impl<'a> Claims<'a> {
     pub(super) fn read(octets: &'a [u8], profile: Profile) -> Result<Self, Rejection> {
+        match profile {
+            Profile::Message => usual::read(octets),
+            Profile::Login => None,
+        }
+        .map_or_else(|| Self::read_json(octets, profile), Ok)
+    }
+
+    /// Reads claims of whatever form.
+    pub(super) fn read_json(octets: &'a [u8], profile: Profile) -> Result<Self, Rejection> {
         let mut found = Found::default();
         json::read_object(octets, |name, value| found.take(&name, value, profile)).map_err(
             |why| match why {

@@ -7,6 +7,7 @@ mod jws;
 mod mint;
 mod properties;
 mod reject;
+mod usual;
 mod verify;
 
 pub use claims::{Claims, MessageClaims};
