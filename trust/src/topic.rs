@@ -57,7 +57,9 @@ impl<'a> Topic<'a> {
     /// Whether the topic is the agents' own (`edgeseal` or below): no grant and no caller's list
     /// matches it.
     pub fn is_reserved(self) -> bool {
-        self.0.split('/').next() == Some(RESERVED)
+        self.0
+            .strip_prefix(RESERVED)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 }
 
@@ -101,24 +103,26 @@ impl TopicFilter {
         if topic.is_reserved() || (topic.0.starts_with('$') && self.0.starts_with(['+', '#'])) {
             return false;
         }
-        let mut levels = topic.0.split('/');
-        for wanted in self.0.split('/') {
-            if wanted == "#" {
+        let mut present = levels(topic.0);
+        for wanted in levels(&self.0) {
+            if wanted == b"#" {
                 return true; // "a/#" matches "a" as well: its levels ended, and "#" is next
             }
-            let Some(level) = levels.next() else {
+            let Some(level) = present.next() else {
                 return false;
             };
             let same = match wanted {
-                "+" => true,
-                DEVICE => device.is_some_and(|id| id.as_str() == level),
+                b"+" => true,
+                _ if wanted == DEVICE.as_bytes() => {
+                    device.is_some_and(|id| id.as_str().as_bytes() == level)
+                }
                 _ => wanted == level,
             };
             if !same {
                 return false;
             }
         }
-        levels.next().is_none()
+        present.next().is_none()
     }
 }
 
@@ -139,6 +143,10 @@ impl<'de> Deserialize<'de> for TopicFilter {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         Self::parse(&text).map_err(serde::de::Error::custom)
     }
+}
+
+fn levels(topic: &str) -> impl Iterator<Item = &[u8]> {
+    topic.as_bytes().split(|octet| *octet == b'/')
 }
 
 fn plain_text(octets: &[u8]) -> Result<&str, InvalidTopic> {

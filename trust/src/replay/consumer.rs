@@ -5,13 +5,13 @@ use super::window::Newest;
 use crate::key::KeyId;
 use crate::time::UnixTime;
 use sha2::{Digest, Sha256};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 /// All consumers. They are stored under the hash of their names, whose length nobody bounds.
 #[derive(Debug, Default)]
 pub(super) struct Consumers {
-    by_number: HashMap<u64, Consumer>,
+    by_number: BTreeMap<u64, Consumer>,
     by_digest: HashMap<[u8; 32], u64>,
     by_name: HashMap<ConsumerId, u64>,
     last_number: u64,

@@ -461,12 +461,12 @@ impl ReplayMemory {
     ) -> Result<(), Failure> {
         let kid = sighting.kid;
         let at = consumer.map(|consumer| (consumer.number, kid));
-        if !self.keys.contains_key(&kid) && self.keys.len() >= self.bounds.windows {
+        if self.keys.len() >= self.bounds.windows && !self.keys.contains_key(&kid) {
             return Err(Failure::MemoryFull("no room for another key"));
         }
         let full = self.slots.windows() >= self.bounds.windows;
-        let has_window = at.is_some_and(|at| self.windows.contains_key(&at));
-        if decision.window.is_some() && !has_window && full {
+        let has_window = || at.is_some_and(|at| self.windows.contains_key(&at));
+        if decision.window.is_some() && full && !has_window() {
             return Err(Failure::MemoryFull("no room for another window"));
         }
         if decision.will {

@@ -61,17 +61,24 @@ impl TokenId {
             counter,
         })
     }
+
+    /// Appends the id as a `jti` has it, which is also how it is shown; without the formatter, since
+    /// every signature needs it.
+    pub fn push_to(self, text: &mut String) {
+        let mut digits = itoa::Buffer::new();
+        text.push_str(digits.format(self.epoch));
+        text.push('.');
+        text.push_str(digits.format(self.stream.number()));
+        text.push('.');
+        text.push_str(digits.format(self.counter));
+    }
 }
 
 impl fmt::Display for TokenId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{}.{}.{}",
-            self.epoch,
-            self.stream.number(),
-            self.counter
-        )
+        let mut text = String::new();
+        self.push_to(&mut text);
+        f.write_str(&text)
     }
 }
 

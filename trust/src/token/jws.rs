@@ -5,6 +5,7 @@ use crate::json::{self, ObjectError, Value};
 use crate::key::{KeyId, VerifyingKey, digest_from_text};
 use crate::limits;
 use data_encoding::BASE64URL_NOPAD;
+use memchr::memchr;
 use std::borrow::Cow;
 
 /// A token whose size, shape and header are right, and of which nothing is believed. It shows its
@@ -84,15 +85,10 @@ type Decoded<'h> = (&'h [u8], Vec<u8>, [u8; 64]);
 
 impl<'a> Parts<'a> {
     fn split(token: &'a [u8]) -> Result<Self, Rejection> {
-        let mut parts = token.split(|b| *b == b'.');
-        let mut part = || {
-            parts
-                .next()
-                .filter(|part| !part.is_empty())
-                .ok_or(Rejection::Shape)
-        };
-        let (header, claims, signature) = (part()?, part()?, part()?);
-        if parts.next().is_some() {
+        let (header, rest) = split_at_dot(token).ok_or(Rejection::Shape)?;
+        let (claims, signature) = split_at_dot(rest).ok_or(Rejection::Shape)?;
+        let parts = [header, claims, signature];
+        if parts.iter().any(|part| part.is_empty()) || memchr(b'.', signature).is_some() {
             return Err(Rejection::Shape);
         }
         let length = header.len().saturating_add(1).saturating_add(claims.len());
@@ -117,6 +113,12 @@ impl<'a> Parts<'a> {
         decode(self.signature, &mut signature).ok_or(refused(Part::Signature))?;
         Ok((header, claims, signature))
     }
+}
+
+/// What is before the first dot, and what behind it.
+fn split_at_dot(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (before, from_dot) = text.split_at_checked(memchr(b'.', text)?)?;
+    Some((before, from_dot.get(1..)?))
 }
 
 fn is_base64url_or_dot(b: &u8) -> bool {

@@ -297,11 +297,7 @@ impl Minter {
         claims.push_str(r#","exp":"#);
         push_number(&mut claims, expires_at.seconds());
         claims.push_str(r#","jti":""#);
-        push_number(&mut claims, draft.id.epoch);
-        claims.push('.');
-        push_number(&mut claims, u64::from(draft.id.stream.number()));
-        claims.push('.');
-        push_number(&mut claims, draft.id.counter);
+        draft.id.push_to(&mut claims);
         claims.push_str(r#"","tsq":"#);
         push_number(&mut claims, draft.trust_sequence);
         claims.push(',');
