@@ -88,7 +88,8 @@ pub(super) fn ok(media_type: &'static str, body: Reply) -> Response<Reply> {
 
 /// An answer of 200 with `value` as JSON.
 pub(super) fn json<T: serde::Serialize>(value: &T) -> Result<Response<Reply>, Problem> {
-    let text = serde_json::to_vec(value).map_err(|error| {
+    let mut text = Vec::with_capacity(ANSWER_CAPACITY);
+    serde_json::to_writer(&mut text, value).map_err(|error| {
         Problem::new(
             ErrorClass::Failure,
             "answer",
@@ -194,5 +195,7 @@ fn note(shared: &Shared, seat: &Seat, path: &str, problem: &Problem) {
     }
 }
 
+/// Room for a token and what is said of it.
+const ANSWER_CAPACITY: usize = 1024;
 /// The path of everything that is not served, in counters and logs.
 const OTHER: &str = "other";

@@ -1,6 +1,7 @@
 //! Two pieces of work, timed in turns.
 
 use rustix::time::{ClockId, clock_gettime};
+use std::hint::black_box;
 use std::time::Duration;
 
 /// Medians of the rounds, in microseconds for one operation.
@@ -30,7 +31,8 @@ impl By {
 }
 
 /// Times `raw` and `ours`, `operations` of each in every round, the one first that was second the
-/// round before. One round more, at the beginning, warms up and does not count.
+/// round before, both at the same depth of the stack. One round more, at the beginning, warms up and
+/// does not count.
 ///
 /// # Errors
 /// The first of either side.
@@ -43,12 +45,13 @@ pub(super) fn interleave<E>(
 ) -> Result<Medians, E> {
     let (mut raw_times, mut our_times) = (Vec::new(), Vec::new());
     for round in 0..=rounds {
+        let depth = round % DEPTHS;
         let (raw_time, our_time) = if round % 2 == 0 {
-            let raw_time = time(by, &mut raw, operations)?;
-            (raw_time, time(by, &mut ours, operations)?)
+            let raw_time = deep(depth, by, &mut raw, operations)?;
+            (raw_time, deep(depth, by, &mut ours, operations)?)
         } else {
-            let our_time = time(by, &mut ours, operations)?;
-            (time(by, &mut raw, operations)?, our_time)
+            let our_time = deep(depth, by, &mut ours, operations)?;
+            (deep(depth, by, &mut raw, operations)?, our_time)
         };
         if round > 0 {
             raw_times.push(raw_time);
@@ -60,6 +63,23 @@ pub(super) fn interleave<E>(
         ours: each(our_times),
         raw: each(raw_times),
     })
+}
+
+/// Times `work` with so many steps more of the stack in use, which together go through a page.
+#[inline(never)]
+fn deep<E>(
+    depth: u32,
+    by: By,
+    work: &mut impl FnMut(u32) -> Result<(), E>,
+    operations: u32,
+) -> Result<Duration, E> {
+    let step = black_box([0_u8; STEP_OCTETS]);
+    let timed = match depth.checked_sub(1) {
+        Some(depth) => deep(depth, by, work, operations),
+        None => time(by, work, operations),
+    };
+    black_box(&step);
+    timed
 }
 
 fn time<E>(
@@ -79,6 +99,11 @@ fn median(mut times: Vec<Duration>) -> Duration {
     let middle = times.len() / 2;
     times.get(middle).copied().unwrap_or_default()
 }
+
+/// A prime: no rhythm of the rounds falls in with it.
+const DEPTHS: u32 = 31;
+/// With what a call takes itself, a little more than the 31st part of a page.
+const STEP_OCTETS: usize = 64;
 
 #[cfg(test)]
 mod tests {

@@ -2,9 +2,11 @@
 //! measured beside it in the same run.
 //!
 //! Both sides of a ratio alternate within each round, so that a change of the processor's pace
-//! meets both; medians of rounds are shown. Microseconds move from machine to machine; ratios do
-//! not.
+//! meets both, and each round is at another depth of the stack, because where it lies in memory makes
+//! the curve up to a fifth slower; medians of rounds are shown. Microseconds move from machine to
+//! machine; ratios do not.
 
+mod caller;
 mod measure;
 mod socket;
 mod work;

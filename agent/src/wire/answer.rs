@@ -39,12 +39,17 @@ impl Signed {
         issued_at: UnixTime,
         lifetime_seconds: u64,
     ) -> Self {
+        let mut jti = String::with_capacity(JTI_CAPACITY);
+        id.push_to(&mut jti);
         Self {
             token,
-            jti: id.to_string(),
+            jti,
             kid,
             iat: issued_at,
             exp: issued_at.plus(lifetime_seconds),
         }
     }
 }
+
+/// Epochs and counters are seldom longer than 10 digits.
+const JTI_CAPACITY: usize = 24;
