@@ -55,12 +55,18 @@ packets = [
     "62 0001", "70 0001 92", "82 0001 02 0b01 000a 2473686172652f672f23 2a 0001 2b 01", "90 0001 00 01 87",
     "a2 0001 00 0003 2b2f23", "b0 0001 00 11", "c0", "d0", "e0 04 05 11000000 00", "f0 18 04 1500016d",
 ]
-stream = b""
+stream, split = b"", []
 for number, packet in enumerate(map(bytes.fromhex, packets)):
     keep("gateway_packet", f"{number:02}", packet)
-    stream += packet[:1] + bytes([len(packet) - 1]) + packet[1:]
+    split.append(packet[:1] + bytes([len(packet) - 1]) + packet[1:])
+stream = b"".join(split)
 for limit in [20, 255]:
     keep("gateway_framer", f"limit-{limit}", bytes([limit, 7]) + stream)
+# Each packet by itself in a session that runs, or has to begin, in every pair of versions.
+for how in range(8):
+    for side in ["local", "upstream"]:
+        whole = b"".join(bytes([0, len(packet)]) + packet for packet in split)
+        keep(f"gateway_session_{side}", f"how-{how}", bytes([how]) + whole + bytes([14, 0, 8, 2, 0, 7, 9, 1, 60]))
 bundle = (vectors / "farm.bundle").read_bytes()
 keep("bundle", "farm", bundle)
 for number, line in enumerate(bundle.splitlines()[1:]):

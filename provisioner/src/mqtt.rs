@@ -1,4 +1,4 @@
-//! The one place that knows rumqttc: an MQTT 5 connection of our own.
+//! An MQTT 5 connection of our own, on rumqttc.
 //!
 //! rumqttc reconnects at once and for ever on its own; this module does not let it: the first error ends a connection, and
 //! whoever holds it decides. TLS is always a `ClientConfig` made here, on ring, so that rumqttc judges no certificate.
@@ -11,7 +11,7 @@ use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, PublishProperties, Sub
 use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
@@ -24,6 +24,7 @@ pub(crate) struct Endpoint {
     host: String,
     port: u16,
     tls: Option<Arc<rustls::ClientConfig>>,
+    authorities: Option<PathBuf>,
 }
 
 /// An MQTT 5 connection that has subscribed.
@@ -40,8 +41,8 @@ pub(crate) struct Arrival {
     pub(crate) topic: String,
     /// The payload.
     pub(crate) payload: Vec<u8>,
-    /// The user property `edgeseal`.
-    pub(crate) token: Option<String>,
+    /// User properties, in order.
+    pub(crate) user_properties: Vec<(String, String)>,
 }
 
 /// Why there is no connection, or no more.
@@ -81,6 +82,7 @@ impl Endpoint {
             host,
             port,
             tls: None,
+            authorities: None,
         }
     }
 
@@ -105,8 +107,28 @@ impl Endpoint {
         if host.is_empty() || !host.bytes().all(valid) {
             return Err(refused());
         }
-        let host = host.to_owned();
-        Ok(Self { host, port, tls })
+        let authorities = authorities.filter(|_| tls.is_some());
+        Ok(Self {
+            host: host.to_owned(),
+            port,
+            tls,
+            authorities: authorities.map(Path::to_owned),
+        })
+    }
+
+    /// The broker's host.
+    pub(crate) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The broker's port.
+    pub(crate) const fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The file of certificate authorities, where TLS is spoken.
+    pub(crate) fn authorities(&self) -> Option<&Path> {
+        self.authorities.as_deref()
     }
 }
 
@@ -148,17 +170,13 @@ impl Connection {
         })
     }
 
-    /// Publishes at QoS 1, with the user property `edgeseal` where there is a token.
+    /// Publishes at QoS 1.
     ///
     /// # Errors
     /// [`MqttError::Ended`].
     pub(crate) async fn publish(&self, message: &Arrival) -> Result<(), MqttError> {
-        let user = message
-            .token
-            .iter()
-            .map(|token| (TOKEN_PROPERTY.to_owned(), token.clone()));
         let properties = PublishProperties {
-            user_properties: user.collect(),
+            user_properties: message.user_properties.clone(),
             ..PublishProperties::default()
         };
         let (topic, payload) = (message.topic.clone(), message.payload.clone());
@@ -184,16 +202,12 @@ impl Drop for Connection {
     }
 }
 
-/// The value of the user property `edgeseal`, where there is exactly one.
-pub(crate) fn token_of(properties: &PublishProperties) -> Option<String> {
-    let mut tokens = properties
-        .user_properties
-        .iter()
-        .filter(|(name, _)| name == TOKEN_PROPERTY)
-        .map(|(_, value)| value.clone());
-    match (tokens.next(), tokens.next()) {
-        (Some(token), None) => Some(token),
-        _ => None,
+impl Arrival {
+    /// The value of the user property `edgeseal`.
+    pub(crate) fn token(&self) -> Option<&str> {
+        let mut user = self.user_properties.iter();
+        let token = user.find(|(name, _)| name == TOKEN_PROPERTY);
+        token.map(|(_, value)| value.as_str())
     }
 }
 
@@ -241,7 +255,10 @@ fn arrival(publish: Publish) -> Arrival {
     Arrival {
         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
         payload: publish.payload.to_vec(),
-        token: publish.properties.as_ref().and_then(token_of),
+        user_properties: publish
+            .properties
+            .map(|properties| properties.user_properties)
+            .unwrap_or_default(),
     }
 }
 

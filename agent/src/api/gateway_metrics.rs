@@ -113,11 +113,12 @@ impl Page {
     fn sent(&mut self, counts: &GatewayCounts) {
         self.messages(
             "edgeseal_gateway_sent_total",
-            "Messages of programs, by rule and by what was done: signed, passed (as the rule says), refused, failed.",
+            "Messages of programs, by rule and by what was done: signed, passed (as the rule says), unsigned (sent though it would be refused), refused, failed.",
             counts,
             |rule| {
                 let plain = [("signed", rule.signed), ("passed", rule.passed)];
-                (plain.into(), vec![("refused", &rule.refused), ("failed", &rule.failed)])
+                let by_code = [("unsigned", &rule.unsigned), ("refused", &rule.refused), ("failed", &rule.failed)];
+                (plain.into(), by_code.into())
             },
         );
     }

@@ -347,6 +347,7 @@ mod tests {
         add_code(&mut listener.closed, "keep-alive");
         let rule = listener.rule("rule 1 (\"x\"/\\)");
         rule.signed = 2;
+        add_code(&mut rule.unsigned, "topic-not-granted");
         add_code(&mut rule.rejected, "replay");
         let status = GatewayStatus {
             upstreams: vec![UpstreamStatus {
@@ -426,6 +427,7 @@ mod tests {
             r#"edgeseal_clock_state{state="synchronized"} 0"#,
             "edgeseal_trust_sequence 7",
             r#"edgeseal_gateway_sent_total{listener="apps",rule="rule 1 (\"x\"/\\)",outcome="signed",code=""} 2"#,
+            r#"edgeseal_gateway_sent_total{listener="apps",rule="rule 1 (\"x\"/\\)",outcome="unsigned",code="topic-not-granted"} 1"#,
             r#"edgeseal_gateway_received_total{listener="apps",rule="rule 1 (\"x\"/\\)",outcome="rejected",code="replay"} 1"#,
             r#"edgeseal_gateway_verification_seconds_bucket{le="0.0001"} 1"#,
             r#"edgeseal_gateway_verification_seconds_bucket{le="+Inf"} 1"#,

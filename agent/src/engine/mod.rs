@@ -30,7 +30,7 @@ use edgeseal_trust::limits;
 use edgeseal_trust::registry::{Device, KeyState, PeerKey, TrustView};
 use edgeseal_trust::replay::{ConsumerId, ReplayMemory};
 use edgeseal_trust::time::UnixTime;
-use edgeseal_trust::token::{Receiver, Unsynchronized};
+use edgeseal_trust::token::{Failure, Receiver, Unsynchronized};
 use signer::Signer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -177,6 +177,17 @@ impl Engine {
     pub fn remember_since(&mut self, now: &Now, since_start: Duration) {
         if let (Some(memory), ClockState::Synchronized) = (&mut self.memory, now.clock) {
             memory.set_start(now.time.minus(since_start.as_secs()));
+        }
+    }
+
+    /// Makes a consumer known to the replay memory before its first message.
+    ///
+    /// # Errors
+    /// [`Failure::MemoryFull`] where there is no room for one more.
+    pub fn introduce(&mut self, consumer: &ConsumerId, now: &Now) -> Result<(), Failure> {
+        match &mut self.memory {
+            Some(memory) => memory.introduce(consumer, now.time),
+            None => Ok(()),
         }
     }
 

@@ -43,8 +43,10 @@ pub struct ListenerCounts {
 pub struct RuleCounts {
     /// Messages of programs that were signed and sent on.
     pub signed: u64,
-    /// Messages of programs that were sent on unsigned, as the rule says.
+    /// Messages of programs that were sent on as they are, as the rule says.
     pub passed: u64,
+    /// Messages of programs that were sent on unsigned under a rule that observes, by code.
+    pub unsigned: BTreeMap<&'static str, u64>,
     /// Messages of programs that were not sent on, by code.
     pub refused: BTreeMap<&'static str, u64>,
     /// Messages handed to programs.

@@ -1,7 +1,8 @@
 //! The demo's operator and devices: the real programs, run as processes through their verbs.
 
 use super::local_api;
-use hyper::Method;
+use super::tally::Tally;
+use crate::mqtt::Endpoint;
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -14,6 +15,8 @@ pub(super) struct Fleet {
     directory: tempfile::TempDir,
     operator: PathBuf,
     agent: PathBuf,
+    /// The broker that all gateways connect to.
+    broker: Endpoint,
     root_words: String,
     sequence: u64,
 }
@@ -23,11 +26,13 @@ pub(super) struct Agent {
     child: Child,
     socket: PathBuf,
     config: PathBuf,
+    /// Where its programs connect.
+    port: u16,
 }
 
 impl Fleet {
     /// Makes the trust domain, its roles and grants.
-    pub(super) fn found() -> Result<Self, String> {
+    pub(super) fn found(broker: Endpoint) -> Result<Self, String> {
         let operator = std::env::current_exe().map_err(|why| why.to_string())?;
         let agent = operator.with_file_name("edgeseal-agent");
         if !agent.exists() {
@@ -42,6 +47,7 @@ impl Fleet {
             directory,
             operator,
             agent,
+            broker,
             root_words: String::new(),
             sequence: 0,
         };
@@ -56,15 +62,11 @@ impl Fleet {
     }
 
     /// Makes a device's key, carries its request to the operator, who compares the words and approves.
-    pub(super) fn enroll(&self, device: &str) -> Result<(), String> {
+    /// Its programs will connect to `port`.
+    pub(super) fn enroll(&self, device: &str, port: u16) -> Result<(), String> {
         let folder = self.path(device);
         std::fs::create_dir_all(&folder).map_err(|why| why.to_string())?;
-        let text = format!(
-            "[agent]\nstate_directory = {:?}\nruntime_directory = {:?}\ndangerous_volatile_state = true\n\n\
-             [clock]\nleeway_seconds = 1\nunsynchronized = \"allow\"\n",
-            folder.join("state"),
-            folder.join("run"),
-        );
+        let text = configuration(&folder, port, &self.broker)?;
         let config = folder.join("config.toml");
         std::fs::write(&config, text).map_err(|why| why.to_string())?;
         let request = folder.join("request.json");
@@ -108,7 +110,7 @@ impl Fleet {
     }
 
     /// Pins the root on a device, applies the bundle, and starts its agent.
-    pub(super) async fn start(&self, device: &str) -> Result<Agent, String> {
+    pub(super) async fn start(&self, device: &str, port: u16) -> Result<Agent, String> {
         let config = self.path(device).join("config.toml");
         let bundle = self.bundle();
         let rest = [
@@ -134,6 +136,7 @@ impl Fleet {
             child,
             socket,
             config,
+            port,
         };
         agent.ready(device).await.map_err(|why| {
             let log = std::fs::read_to_string(self.path(device).join("log")).unwrap_or_default();
@@ -190,17 +193,27 @@ impl Fleet {
 }
 
 impl Agent {
-    /// Calls the agent's local API.
-    pub(super) async fn call(&self, path: &str, body: &Value) -> Result<Value, String> {
-        let (_, answer) = local_api::call(&self.socket, Method::POST, path, Some(body)).await?;
-        Ok(answer)
+    /// What its gateway has counted so far.
+    pub(super) async fn tally(&self) -> Result<Tally, String> {
+        let (_, page) = local_api::get(&self.socket, "/metrics").await?;
+        Ok(Tally::read(&page))
+    }
+
+    /// Where its local API listens.
+    pub(super) fn socket(&self) -> &Path {
+        &self.socket
+    }
+
+    /// Where its programs connect.
+    pub(super) const fn port(&self) -> u16 {
+        self.port
     }
 
     async fn ready(&self, device: &str) -> Result<(), String> {
         let started = Instant::now();
         loop {
             let late = started.elapsed() > START_PATIENCE;
-            match local_api::call(&self.socket, Method::GET, "/healthz", None).await {
+            match local_api::get(&self.socket, "/healthz").await {
                 Ok((status, _)) if status.is_success() => return Ok(()),
                 Ok((_, answer)) if late => {
                     return Err(format!("the agent of {device} is not healthy: {answer}"));
@@ -220,6 +233,52 @@ impl Drop for Agent {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What the three devices have in common: who may publish what is in the registry.
+fn configuration(folder: &Path, port: u16, broker: &Endpoint) -> Result<String, String> {
+    let (state, run) = (folder.join("state"), folder.join("run"));
+    let (host, broker_port) = (broker.host(), broker.port());
+    let upstream = match broker.authorities() {
+        None => format!("url = \"mqtt://{host}:{broker_port}\""),
+        Some(file) => {
+            let file = file.canonicalize().map_err(|why| why.to_string())?;
+            format!("url = \"mqtts://{host}:{broker_port}\"\nca_file = {file:?}")
+        }
+    };
+    Ok(format!(
+        r##"[agent]
+state_directory = {state:?}
+runtime_directory = {run:?}
+dangerous_volatile_state = true
+
+[clock]
+leeway_seconds = 1
+unsynchronized = "allow"
+
+[[gateway.upstream]]
+{upstream}
+
+[[gateway.listener]]
+name = "apps"
+address = "127.0.0.1:{port}"
+publish = ["site/#"]
+subscribe = ["site/#"]
+
+[[rule]]
+topic = "site/+/cmd"
+audience = "device:{{2}}"
+command = true
+
+[[rule]]
+topic = "site/+/door"
+lifetime_seconds = 1
+
+[[rule]]
+topic = "site/+/log"
+mode = "observe"
+"##
+    ))
 }
 
 fn finished(command: &mut Command) -> Result<Output, String> {
@@ -264,6 +323,9 @@ const GRANTS: &[(&str, &[&[&str]])] = &[
     ),
     (
         "sensor",
-        &[&["--publish", "site/{device}/temp", "--audience", "domain"]],
+        &[
+            &["--publish", "site/{device}/temp", "--audience", "domain"],
+            &["--publish", "site/{device}/door", "--audience", "domain"],
+        ],
     ),
 ];

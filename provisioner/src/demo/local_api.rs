@@ -1,23 +1,17 @@
-//! What the demo's programs know of the agent: JSON over its Unix socket, as any program would speak it.
+//! What the demo asks an agent: GET over its Unix socket.
 
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
-use hyper::{Method, Request, StatusCode, header};
+use hyper::{Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
 use std::path::Path;
 use tokio::net::UnixStream;
 
-/// Calls the agent behind `socket`.
+/// Asks the agent behind `socket`.
 ///
 /// # Errors
-/// A sentence, where no agent answers or the answer is no JSON.
-pub(super) async fn call(
-    socket: &Path,
-    method: Method,
-    path: &str,
-    body: Option<&Value>,
-) -> Result<(StatusCode, Value), String> {
+/// A sentence, where no agent answers or the answer is no text.
+pub(super) async fn get(socket: &Path, path: &str) -> Result<(StatusCode, String), String> {
     let stream = UnixStream::connect(socket)
         .await
         .map_err(|why| why.to_string())?;
@@ -25,13 +19,9 @@ pub(super) async fn call(
     let (mut sender, connection) = handshake.await.map_err(|why| why.to_string())?;
     tokio::spawn(connection);
     let request = Request::builder()
-        .method(method)
         .uri(path)
         .header(header::HOST, "localhost")
-        .header(header::CONTENT_TYPE, "application/json")
-        .body(Full::new(Bytes::from(
-            body.map(Value::to_string).unwrap_or_default(),
-        )))
+        .body(Empty::<Bytes>::new())
         .map_err(|why| why.to_string())?;
     let response = sender
         .send_request(request)
@@ -42,8 +32,8 @@ pub(super) async fn call(
         .collect()
         .await;
     let octets = body.map_err(|why| why.to_string())?.to_bytes();
-    let value = serde_json::from_slice(&octets).map_err(|why| why.to_string())?;
-    Ok((status, value))
+    let text = String::from_utf8(octets.into()).map_err(|why| why.to_string())?;
+    Ok((status, text))
 }
 
 const MAX_ANSWER_OCTETS: usize = 1 << 20;

@@ -32,8 +32,20 @@ impl Report {
     }
 
     /// A heading.
-    pub(super) fn heading(&mut self, text: &str) {
+    pub(super) fn heading(&self, text: &str) {
         self.print(&format!("\n{text}"));
+    }
+
+    /// A line as it is.
+    pub(super) fn line(&self, text: &str) {
+        self.print(text);
+    }
+
+    /// Where what runs on is to be found, for programs.
+    pub(super) fn running(&self, at: &Value) {
+        if self.json {
+            let _ = writeln!(std::io::stdout(), "{at}");
+        }
     }
 
     /// Something that an operator or a device did.
@@ -66,16 +78,16 @@ impl Report {
     }
 
     /// The last line, and whether all was as it should be.
-    pub(super) fn finish(mut self) -> bool {
+    pub(super) fn finish(&mut self) -> bool {
         let Count {
             right: accepted,
             all: honest,
-        } = self.honest;
+        } = &self.honest;
         let Count {
             right: refused,
             all: hostile,
-        } = self.hostile;
-        let good = accepted == honest && refused == hostile && honest > 0 && hostile > 0;
+        } = &self.hostile;
+        let good = accepted == honest && refused == hostile && *honest > 0 && *hostile > 0;
         if self.json {
             let summary = json!({
                 "ok": good,
@@ -86,7 +98,7 @@ impl Report {
             let _ = writeln!(std::io::stdout(), "{summary}");
         } else {
             self.print(&format!(
-                "\n{accepted} of {honest} honest messages accepted, {refused} of {hostile} hostile ones refused."
+                "\n{accepted} of {honest} honest messages accepted, {refused} of {hostile} hostile ones refused or unmasked."
             ));
         }
         good
@@ -106,7 +118,7 @@ impl Report {
             .push(json!({ "who": who, "what": what, "judges": judges, "code": code, "ok": right }));
     }
 
-    fn print(&mut self, line: &str) {
+    fn print(&self, line: &str) {
         if !self.json {
             let _ = writeln!(std::io::stdout(), "{line}");
         }

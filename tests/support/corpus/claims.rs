@@ -64,6 +64,7 @@ pub fn vectors() -> Vec<Named> {
     }
     all.extend(values(&honest));
     all.extend(texts(&honest));
+    all.extend(usual());
     all
 }
 
@@ -199,6 +200,62 @@ fn values(honest: &Forge) -> Vec<Named> {
             .claim_again("\\u0065xp", &(NOW + 9_999).to_string()),
     ));
     all
+}
+
+/// Claims in the order in which the agent itself writes them: a verifier may read those in another
+/// way than the rest.
+fn usual() -> Vec<Named> {
+    let mut usual = Forge::honest().without_claim("tsq");
+    let top = usual.claims.iter().position(|(name, _)| name == "top");
+    let tsq = ("tsq".to_owned(), domain::SEQUENCE.to_string());
+    usual.claims.insert(top.expect("a topic"), tsq);
+    let text = String::from_utf8(object(&usual.claims)).expect("text");
+    let altered = |from: &str, to: &str| {
+        let claims = text.replace(from, to);
+        sign(
+            &object(&usual.header),
+            claims.as_bytes(),
+            &domain::key_of("sensor"),
+        )
+    };
+    vec![
+        forged(
+            "usual-honest",
+            "verified",
+            "claims as the agent writes them",
+            &usual,
+        ),
+        forged(
+            "usual-unknown-claim",
+            "verified",
+            "an undefined claim behind those",
+            &usual.clone().claim_again("x", "1"),
+        ),
+        forged(
+            "usual-duplicate-sub",
+            "duplicate-member",
+            "a claim once more behind those",
+            &usual.clone().claim_again("sub", &quoted("sensor")),
+        ),
+        token(
+            "usual-escaped-topic",
+            "verified",
+            "the topic among them written with JSON escapes",
+            altered("site/sensor/temp", "site\\/sensor\\/temp"),
+        ),
+        token(
+            "usual-leading-zero",
+            "claims-json",
+            "a number among them with a leading zero",
+            altered("\"tsq\":7", "\"tsq\":07"),
+        ),
+        token(
+            "usual-control-character",
+            "claims-json",
+            "a raw control character among them",
+            altered("domain:farm", "domain:fa\nrm"),
+        ),
+    ]
 }
 
 fn texts(honest: &Forge) -> Vec<Named> {

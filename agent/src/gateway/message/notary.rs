@@ -52,6 +52,13 @@ pub trait Notary {
         before_stored: &mut dyn FnMut(&Verified),
     ) -> Step<Result<Verdict, Failure>>;
 
+    /// Makes a consumer known before its first message: it begins with what others had accepted by now,
+    /// and not by then. Stored when this returns.
+    ///
+    /// # Errors
+    /// [`Failure::MemoryFull`] where there is no room for one more.
+    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure>;
+
     /// What the registry has under the name of a key.
     ///
     /// # Errors
@@ -122,6 +129,10 @@ impl Notary for EngineNotary<'_> {
             before_stored(verified);
         }
         step
+    }
+
+    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure> {
+        self.engine.introduce(consumer, &self.now)
     }
 
     fn peer(

@@ -93,6 +93,9 @@ impl Session {
                 "it speaks of a session where none was wanted [MQTT-3.2.2-2]",
             ));
         }
+        if connack.session_present {
+            self.introduce(around)?;
+        }
         let properties = match version {
             Version::V5 => self.connack_properties(connack),
             Version::V311 => PropertiesBuf::new(),

@@ -96,7 +96,7 @@ impl Session {
         let counts = counts.rule(rule.name.as_str());
         match (id, unsigned) {
             (Some(_), _) => add(&mut counts.signed),
-            (None, Some(code)) => add_code(&mut counts.observed, code),
+            (None, Some(code)) => add_code(&mut counts.unsigned, code),
             (None, None) => add(&mut counts.passed),
         }
         let Some(packet_id) = publish.packet_id else {
@@ -160,7 +160,8 @@ impl Session {
         reason: u8,
     ) -> Result<(), Ending> {
         let topic = publish.topic.to_owned();
-        if self.plan.listener.close_on_refused {
+        // MQTT 5 has a word for it.
+        if self.plan.listener.close_on_refused && self.program_version() == Version::V311 {
             return Err(Ending {
                 code,
                 what: format!("{what} (topic {topic})").into(),

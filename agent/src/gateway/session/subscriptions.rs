@@ -26,6 +26,8 @@ pub(super) struct Subscriptions {
     repeats: Vec<(Box<str>, Active)>,
     refused: Vec<(Box<str>, Duration)>,
     refused_more: Option<Duration>,
+    /// The replay memory knows the program.
+    introduced: bool,
     /// Other trust data is in force since the last repetition.
     trust_changed: bool,
 }
@@ -116,6 +118,7 @@ impl Session {
             let codes: Vec<u8> = slots.iter().map(|slot| slot.code(None)).collect();
             return self.answer(PacketType::SubAck, packet_id, &codes, Properties::EMPTY);
         }
+        self.introduce(around)?;
         let properties = translate::without_ours(&subscribe.properties);
         let properties = properties.as_properties();
         let (version, before) = (self.upstream.version, self.upstream_output.len());
@@ -133,6 +136,21 @@ impl Session {
         self.subscriptions.pending.insert(packet_id, pending);
         self.sent_upstream(around);
         self.watch_wedge(false, around);
+        Ok(())
+    }
+
+    /// The program is about to receive: what others get from now on is new to it.
+    pub(super) fn introduce(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
+        let Some(program) = self
+            .program
+            .as_ref()
+            .filter(|_| !self.subscriptions.introduced)
+        else {
+            return Ok(());
+        };
+        let introduced = around.notary.introduce(&program.consumer);
+        introduced.map_err(|failure| Ending::failure(failure.code(), failure.to_string()))?;
+        self.subscriptions.introduced = true;
         Ok(())
     }
 

@@ -59,25 +59,27 @@ async fn while_the_broker_is_away_programs_are_told_so_at_once() {
     let port = broker.port;
     drop(broker);
     let rig = Rig::with(port, |_| {});
-    for (version, code) in [(Version::V5, 0x88), (Version::V311, 3)] {
+    let refused = async |version, code| {
         let mut program = rig.program(version).await;
         program.connect("a").await;
         assert_eq!(program.packet().await.octets()[3], code);
         assert!(program.next().await.is_none());
-    }
+    };
+    let began = std::time::Instant::now();
+    refused(Version::V5, 0x88).await;
     let upstream = rig.status().upstreams.remove(0);
-    assert_eq!(upstream.state, "down");
-    assert_eq!(
-        upstream.failures, 1,
-        "the second was answered without an attempt"
-    );
+    assert_eq!((&*upstream.state, upstream.failures), ("down", 1));
     assert!(upstream.why.unwrap().contains("refused"));
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await;
     let broker = Broker {
-        listener: tokio::net::TcpListener::bind(("127.0.0.1", port))
-            .await
-            .unwrap(),
+        listener: listener.unwrap(),
         port,
     };
+    // It is there again, and nobody looks: the shortest wait is a quarter of a second.
+    if began.elapsed().as_millis() < 150 {
+        refused(Version::V311, 3).await;
+        broker.expect_nobody().await;
+    }
     // Half a second later at most somebody may try.
     loop {
         let mut program = rig.program(Version::V5).await;

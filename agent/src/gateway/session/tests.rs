@@ -1,1 +1,0 @@
-//! Sessions between a scripted program and a scripted broker.
