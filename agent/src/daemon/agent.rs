@@ -139,8 +139,7 @@ impl Agent {
     /// [`Failure`] at the bound of consumers, or where it cannot be stored.
     pub(super) fn introduce(&self, consumer: &ConsumerId) -> Result<(), Failure> {
         self.with_all(|working, now| {
-            let memory = working.engine.memory();
-            let known = memory.map_or(Ok(()), |memory| memory.introduce(consumer, now.time));
+            let known = working.engine.introduce(consumer, now);
             known.and(working.keeper.store(&mut working.engine))
         })
     }

@@ -52,13 +52,6 @@ pub trait Notary {
         before_stored: &mut dyn FnMut(&Verified),
     ) -> Step<Result<Verdict, Failure>>;
 
-    /// Makes a consumer known before its first message: it begins with what others had accepted by now,
-    /// and not by then. Stored when this returns.
-    ///
-    /// # Errors
-    /// [`Failure::MemoryFull`] where there is no room for one more.
-    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure>;
-
     /// What the registry has under the name of a key.
     ///
     /// # Errors
@@ -109,12 +102,6 @@ impl Notary for EngineNotary<'_> {
             lifetime_seconds: Some(lifetime_seconds),
         };
         self.engine.login(&request, &self.now)
-    }
-
-    fn introduce(&mut self, consumer: &ConsumerId) -> Result<(), Failure> {
-        let time = self.now.time;
-        let memory = self.engine.memory();
-        memory.map_or(Ok(()), |memory| memory.introduce(consumer, time))
     }
 
     fn judge(

@@ -159,8 +159,6 @@ impl Session {
         let Some(program) = &self.program else {
             return Vec::new();
         };
-        // What another program gets first is no replay for this one. A failure here is every judgement's, and told there.
-        let _told_later = around.notary.introduce(&program.consumer);
         let device = around.notary.device();
         let context = SubscribeContext {
             rules: around.rules,
