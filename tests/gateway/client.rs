@@ -129,6 +129,13 @@ impl Plan {
 
     /// Starts it, and waits until it is connected and has subscribed.
     pub(crate) fn start(self) -> Client {
+        let client = self.start_unready();
+        client.is_ready();
+        client
+    }
+
+    /// Starts it.
+    pub(crate) fn start_unready(self) -> Client {
         let log = Log::default();
         let program: Box<dyn Program> = match self.kind {
             Kind::C | Kind::Node | Kind::Paho1 | Kind::Paho2 => {
@@ -137,13 +144,11 @@ impl Plan {
             Kind::Mosquitto => Box::new(mosquitto::Tools::start(&self, &log)),
             Kind::Rust => Box::new(rust::Program::start(&self, &log)),
         };
-        let client = Client {
+        Client {
             plan: self,
             log,
             program,
-        };
-        client.is_ready();
-        client
+        }
     }
 }
 

@@ -17,6 +17,7 @@ mod conformance;
 mod domain;
 mod exchange;
 mod hostile;
+mod local;
 mod mosquitto;
 mod observer;
 mod packet;
