@@ -190,6 +190,7 @@ impl Session {
             )),
             program: None,
             broker: None,
+            passes: false,
         }
     }
 

@@ -320,6 +320,7 @@ impl Session {
                 what: Cow::Owned(format!("the will is refused: {}", refusal.sentence)),
                 program: Some(NOT_AUTHORIZED),
                 broker: None,
+                passes: false,
             }),
         }
     }
@@ -443,6 +444,7 @@ fn client_refused(refused: ClientRefused) -> Ending {
         what: Cow::Owned(refused.to_string()),
         program: Some(reason),
         broker: None,
+        passes: false,
     }
 }
 

@@ -17,6 +17,9 @@ pub(super) struct Ending {
     /// What a broker of MQTT 5 is told; nothing, so that it publishes the will, where the program
     /// did not say good-bye.
     pub(super) broker: Option<u8>,
+    /// It passes by itself. A program that waits for CONNACK gets none, as from a broker that is down:
+    /// some never come again once they were refused (Node's `mqtt`, `mosquitto_sub` of version 5).
+    pub(super) passes: bool,
 }
 
 impl Ending {
@@ -35,16 +38,18 @@ impl Ending {
         "the broker cannot be reached",
         Some(0x88),
         None,
-    );
+    )
+    .passing();
     /// The broker closed.
     pub(super) const UPSTREAM_CLOSED: Self = Self::new(
         "upstream-closed",
         "the broker closed the connection",
         Some(0x89),
         None,
-    );
+    )
+    .passing();
     /// This agent stops.
-    pub(super) const STOPPED: Self = Self::new("stopped", "", Some(0x8B), None);
+    pub(super) const STOPPED: Self = Self::new("stopped", "", Some(0x8B), None).passing();
 
     pub(super) const fn new(
         code: &'static str,
@@ -57,7 +62,13 @@ impl Ending {
             what: Cow::Borrowed(what),
             program,
             broker,
+            passes: false,
         }
+    }
+
+    const fn passing(mut self) -> Self {
+        self.passes = true;
+        self
     }
 
     /// The program broke the protocol. Its will is published: it did not say good-bye.
@@ -70,6 +81,7 @@ impl Ending {
             )),
             program: Some(malformed.reason),
             broker: None,
+            passes: false,
         }
     }
 
@@ -88,6 +100,7 @@ impl Ending {
             )),
             program: Some(SERVER_BUSY),
             broker: Some(malformed.reason),
+            passes: true,
         }
     }
 
@@ -99,6 +112,7 @@ impl Ending {
             Some(SERVER_BUSY),
             Some(PROTOCOL_ERROR),
         )
+        .passing()
     }
 
     /// This device is in no state to sign or judge.
@@ -108,6 +122,7 @@ impl Ending {
             what: Cow::Owned(what),
             program: Some(SERVER_BUSY),
             broker: None,
+            passes: true,
         }
     }
 }
@@ -115,7 +130,9 @@ impl Ending {
 impl Session {
     /// Tells both sides and closes both connections.
     pub(super) fn end(&mut self, ending: &Ending, around: &mut Surroundings<'_>) {
-        if let Some(reason) = ending.program {
+        if let Some(reason) = ending.program
+            && (self.is_let_in() || !ending.passes)
+        {
             self.tell_program(reason);
         }
         if let Some(reason) = ending.broker

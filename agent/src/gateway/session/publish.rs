@@ -167,6 +167,7 @@ impl Session {
                 what: format!("{what} (topic {topic})").into(),
                 program: Some(reason),
                 broker: None,
+                passes: false,
             });
         }
         self.note(Note::NotSent { code, topic, what });

@@ -144,6 +144,7 @@ impl Session {
             what: format!("the broker closes: reason 0x{:02x}", farewell.code).into(),
             program: None,
             broker: None,
+            passes: false,
         }
     }
 

@@ -194,11 +194,11 @@ fn a_client_identifier_has_one_owner_and_one_connection() {
 
 #[test]
 fn whoever_cannot_sign_or_judge_lets_nobody_in_unless_nothing_is_enforced() {
-    for (version, told) in [(V5, "connack 88"), (V311, "connack 03")] {
+    for version in [V5, V311] {
         let mut line = Line::new(version);
         line.desk.is_synchronized = false;
         line.program_sends(&connect(&plain_connect(version)));
-        assert_eq!(line.program_got(), [told]);
+        assert_eq!(line.program_got(), [""; 0], "it may come again");
         assert_eq!(line.closed_by(), ["clock-unsynchronized"]);
         assert_eq!(line.broker, Broker::Closed);
     }
@@ -217,14 +217,14 @@ fn whoever_cannot_sign_or_judge_lets_nobody_in_unless_nothing_is_enforced() {
 
 #[test]
 fn a_broker_that_cannot_be_reached_or_closes_is_unavailable() {
-    for (version, told) in [(V5, "connack 88"), (V311, "connack 03")] {
+    for version in [V5, V311] {
         let mut line = Line::new(version);
         line.program_sends(&connect(&plain_connect(version)));
         line.event(Event::UpstreamUnavailable);
-        assert_eq!(line.program_got(), [told]);
+        assert_eq!(line.program_got(), [""; 0], "it may come again");
         let (mut line, _) = asked(farm::plan(), &plain_connect(version));
         line.event(Event::UpstreamClosed);
-        assert_eq!(line.program_got(), [told]);
+        assert_eq!(line.program_got(), [""; 0], "it may come again");
         assert!(line.is_local_closed);
     }
 }
@@ -388,16 +388,16 @@ fn enhanced_authentication_goes_by_turns_with_the_programs_own_credentials() {
     assert_eq!(line.program_got(), ["connack 82"]);
     let (mut line, _) = asked(plan, &plain_connect(V5));
     line.broker_sends(&auth(0x18, b"2"));
-    assert_eq!(line.program_got(), ["connack 88"], "nobody asked for it");
+    assert_eq!(line.program_got(), [""; 0], "nobody asked for it");
     assert_eq!(line.broker_got(), ["disconnect 82"]);
 }
 
 #[test]
 fn a_lying_session_present_ends_it() {
-    for (version, told) in [(V5, "connack 88"), (V311, "connack 03")] {
+    for version in [V5, V311] {
         let (mut line, _) = asked(farm::plan(), &plain_connect(version));
         line.broker_sends(&connack(true, 0, &[], V5));
-        assert_eq!(line.program_got(), [told]);
+        assert_eq!(line.program_got(), [""; 0], "it may come again");
         assert_eq!(line.broker_got(), ["disconnect 82"]);
     }
 }
@@ -426,14 +426,23 @@ fn a_refused_message_closes_where_that_is_configured() {
     let mut plan = farm::plan();
     plan.listener.close_on_refused = true;
     plan.upstream.version = UpstreamVersion::Auto;
-    let mut line = Line::with(V5, plan);
-    line.runs(&plain_connect(V5), &[]);
     let refused = Publish {
         topic: "open/a",
         ..message(1, 1, "", "1")
     };
+    let mut line = Line::with(V311, again(&plan));
+    line.runs(&plain_connect(V311), &[]);
+    line.program_sends(&publish(&refused, V311));
+    assert_eq!(line.program_got(), [""; 0]);
+    assert!(line.is_local_closed);
+    let mut line = Line::with(V5, plan);
+    line.runs(&plain_connect(V5), &[]);
     line.program_sends(&publish(&refused, V5));
-    assert_eq!(line.program_got(), ["disconnect 87"]);
+    assert_eq!(
+        line.program_got(),
+        ["puback 1 87"],
+        "MQTT 5 has a word for it"
+    );
 }
 
 fn again(plan: &ListenerPlan) -> ListenerPlan {

@@ -115,7 +115,7 @@ fn every_wait_of_the_handshake_has_an_end() {
         line.wait(Duration::from_millis(9_999));
         assert_eq!(line.closed_by(), [""; 0]);
         line.wait_seconds(1);
-        assert_eq!(line.program_got(), ["connack 88"]);
+        assert_eq!(line.program_got(), [""; 0]);
     }
 }
 
@@ -156,7 +156,7 @@ fn a_stop_waits_for_acknowledgements_and_says_no_farewell_to_the_broker() {
     let mut line = Line::new(V5);
     line.program_sends(&connect(&plain_connect(V5)));
     line.event(Event::Stop);
-    assert_eq!(line.program_got(), ["connack 88"]);
+    assert_eq!(line.program_got(), [""; 0]);
 }
 
 #[test]
