@@ -10,6 +10,7 @@ pub(super) struct Report {
     steps: Vec<Value>,
     honest: Count,
     hostile: Count,
+    surprises: usize,
 }
 
 #[derive(Default)]
@@ -28,6 +29,7 @@ impl Report {
             steps: Vec::new(),
             honest: Count::default(),
             hostile: Count::default(),
+            surprises: 0,
         }
     }
 
@@ -77,6 +79,13 @@ impl Report {
         self.step(who, what, judges, code, right);
     }
 
+    /// Something that should not have happened.
+    pub(super) fn surprise(&mut self, what: &str) {
+        self.surprises = self.surprises.saturating_add(1);
+        self.print(&format!("  {what}  <- WRONG"));
+        self.steps.push(json!({ "what": what, "ok": false }));
+    }
+
     /// The last line, and whether all was as it should be.
     pub(super) fn finish(&mut self) -> bool {
         let Count {
@@ -87,7 +96,8 @@ impl Report {
             right: refused,
             all: hostile,
         } = &self.hostile;
-        let good = accepted == honest && refused == hostile && *honest > 0 && *hostile > 0;
+        let all = accepted == honest && refused == hostile && *honest > 0 && *hostile > 0;
+        let good = all && self.surprises == 0;
         if self.json {
             let summary = json!({
                 "ok": good,
