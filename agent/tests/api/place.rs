@@ -67,7 +67,9 @@ impl Place {
     }
 
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_edgeseal-agent"));
+        let program = env!("CARGO_BIN_EXE_edgeseal-agent");
+        let other = std::env::var_os("EDGESEAL_BENCH_AGENT");
+        let mut command = Command::new(other.unwrap_or_else(|| program.into()));
         command
             .args(arguments)
             .env_clear()
@@ -150,6 +152,10 @@ impl Daemon {
         &self.socket
     }
 
+    pub(crate) fn id(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
+    }
+
     pub(crate) fn get(&self, path: &str) -> Reply {
         http::get(&self.socket, path)
     }
@@ -178,8 +184,7 @@ impl Daemon {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        let child = self.child.as_ref().unwrap();
-        let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+        let pid = Pid::from_raw(i32::try_from(self.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }
 

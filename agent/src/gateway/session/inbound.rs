@@ -2,7 +2,7 @@
 
 use super::acks::AckQueue;
 use super::ending::Ending;
-use super::outbound::{NO_RULE, acknowledgement, pass};
+use super::outbound::{NO_RULE, acknowledgement, pass, passed};
 use super::{Action, Note, Phase, Session, Surroundings, UNREAD_OCTETS};
 use crate::engine::{LoadedKey, Step};
 use crate::gateway::message::{self, Arrival, Copies, FirstVerdict, ReceiveContext};
@@ -306,9 +306,8 @@ impl Session {
             PacketType::PubAck => &mut self.inbound.level1,
             _ => &mut self.inbound.level2,
         };
-        let mut octets = bytes::BytesMut::new();
         let to = self.upstream.version;
-        pass(ack, packet_type, frame, program.version, to, &mut octets);
+        let octets = passed(ack, packet_type, frame, program.version, to);
         if !queue.acknowledged(ack.packet_id, &octets, &mut self.upstream_output) {
             return Ok(()); // for nothing that was handed on
         }

@@ -7,6 +7,7 @@ use super::{Note, Session, Surroundings, translate};
 use crate::gateway::metrics::add_code;
 use crate::gateway::packet::{Ack, Frame, PacketType, Properties, Version};
 use bytes::{Bytes, BytesMut};
+use std::borrow::Cow;
 use std::collections::{BTreeSet, VecDeque};
 
 /// What the program has sent and the broker has not done with.
@@ -106,15 +107,17 @@ impl Outbound {
         self.refused.remove(&packet_id);
     }
 
-    /// Sends, or parks what the broker does not take yet.
-    pub(super) fn send(&mut self, packet_id: u16, octets: &[u8], out: &mut BytesMut) -> Placed {
+    /// What was written to `out` behind `before` may stay there, or is parked: the broker does not take
+    /// it yet.
+    pub(super) fn send(&mut self, packet_id: u16, before: usize, out: &mut BytesMut) -> Placed {
         let known = self.in_flight.contains(&packet_id);
         let room = self.in_flight.len() < usize::from(self.quota);
         if known || (room && self.parked.is_empty()) {
             self.in_flight.insert(packet_id);
-            out.extend_from_slice(octets);
             return Placed::Sent;
         }
+        let octets = Bytes::copy_from_slice(out.get(before..).unwrap_or_default());
+        out.truncate(before);
         if self.parked.iter().any(|(parked, _)| *parked == packet_id) {
             return Placed::Parked; // repeated before it was sent once
         }
@@ -124,8 +127,7 @@ impl Outbound {
             return Placed::NoRoom;
         }
         self.parked_octets = total;
-        self.parked
-            .push_back((packet_id, Bytes::copy_from_slice(octets)));
+        self.parked.push_back((packet_id, octets));
         Placed::Parked
     }
 
@@ -181,8 +183,7 @@ impl Session {
         };
         let (from, version) = (self.upstream.version, program.version);
         let packet_id = ack.packet_id;
-        let mut octets = BytesMut::new();
-        pass(ack, packet_type, frame, from, version, &mut octets);
+        let octets = passed(ack, packet_type, frame, from, version);
         let queue = match packet_type {
             PacketType::PubAck => &mut self.outbound.level1,
             _ => &mut self.outbound.level2,
@@ -291,14 +292,25 @@ pub(super) fn pass(
     to: Version,
     out: &mut BytesMut,
 ) {
-    let ours = translate::has_ours(&ack.properties);
-    if from == to && !ours {
-        out.extend_from_slice(frame.octets());
-        return;
+    out.extend_from_slice(&passed(ack, packet_type, frame, from, to));
+}
+
+/// What [`pass`] hands on.
+pub(super) fn passed<'f>(
+    ack: &Ack<'_>,
+    packet_type: PacketType,
+    frame: &'f Frame,
+    from: Version,
+    to: Version,
+) -> Cow<'f, [u8]> {
+    if from == to && !translate::has_ours(&ack.properties) {
+        return Cow::Borrowed(frame.octets());
     }
+    let mut out = BytesMut::new();
     let properties = translate::without_ours(&ack.properties);
     let properties = properties.as_properties();
-    write_ack(packet_type, &Ack { properties, ..*ack }, to, out);
+    write_ack(packet_type, &Ack { properties, ..*ack }, to, &mut out);
+    Cow::Owned(out.into())
 }
 
 fn write_ack(packet_type: PacketType, ack: &Ack<'_>, version: Version, out: &mut BytesMut) {

@@ -118,10 +118,9 @@ impl Session {
         before: usize,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
-        let written = self.upstream_output.split_off(before);
         let placed = self
             .outbound
-            .send(packet_id, &written, &mut self.upstream_output);
+            .send(packet_id, before, &mut self.upstream_output);
         match placed {
             Placed::NoRoom => return Err(TOO_MANY_PARKED),
             Placed::Parked => add(&mut around.counts_of(&self.plan).parked),
