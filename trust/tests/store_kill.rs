@@ -70,7 +70,7 @@ fn nothing_acknowledged_is_lost_when_killed() {
         "{kills} kills, {updates} updates acknowledged, {} epochs",
         epochs.len()
     );
-    assert!(updates > kills / 2 && epochs.len() > kills);
+    assert!(updates >= kills / 2 && epochs.len() > kills);
 }
 
 /// Updates and takes epochs until it is killed; says so in the journal after each.
@@ -107,6 +107,13 @@ fn run_and_kill(dir: &Path, kill: usize) {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
+    // Every other one is known to have worked, however busy the machine is; the rest may be killed
+    // while they start.
+    let has_worked =
+        || fs::read_to_string(dir.join("journal")).is_ok_and(|text| text.contains("applied"));
+    while kill % 2 == 1 && worker.try_wait().unwrap().is_none() && !has_worked() {
+        sleep(Duration::from_millis(1));
+    }
     // Spread over start and work, without a pattern.
     sleep(Duration::from_micros(
         5_000 + (kill as u64 * 7_919_333) % 300_000,

@@ -57,8 +57,7 @@ impl Device {
         let fate = self.next(Way::Received).await?;
         match fate.outcome.as_str() {
             "delivered" | "observed" => {
-                let until = Instant::now() + PATIENCE;
-                let got = self.program.receive(until).await;
+                let got = self.program.receive(PATIENCE).await;
                 let got = got.ok_or_else(|| format!("no message reached the {}", self.name))?;
                 if got.topic == topic && got.payload == payload.as_bytes() {
                     Ok(self.label(&got))
@@ -120,7 +119,7 @@ impl Device {
 
     /// Waits for the next thing that the gateway counts.
     async fn next(&mut self, way: Way) -> Result<Fate, String> {
-        let until = Instant::now() + PATIENCE;
+        let started = Instant::now();
         loop {
             let now = self.agent.tally().await?;
             let mut happened = now.since(&self.seen, way);
@@ -135,7 +134,7 @@ impl Device {
                         self.name
                     ));
                 }
-                None if Instant::now() > until => {
+                None if started.elapsed() > PATIENCE => {
                     return Err(format!("nothing reached the gateway of the {}", self.name));
                 }
                 None => sleep(POLL).await,

@@ -67,9 +67,9 @@ impl Middle {
             Self::External(hostile) => {
                 while hostile.receive(Duration::ZERO).await.is_some() {}
                 program.publish(topic, payload).await?;
-                let until = Instant::now() + PATIENCE;
+                let started = Instant::now();
                 loop {
-                    let left = until.saturating_duration_since(Instant::now());
+                    let left = PATIENCE.saturating_sub(started.elapsed());
                     match hostile.receive(left).await {
                         Some(heard)
                             if heard.topic == topic && heard.payload == payload.as_bytes() =>

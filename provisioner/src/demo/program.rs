@@ -4,7 +4,7 @@ use rumqttc::{AsyncClient, Event, EventLoop, MqttOptions, Packet, QoS, Subscribe
 use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout};
 
 /// A program that has connected and subscribed, at QoS 1.
 pub(super) struct Program {
@@ -57,10 +57,11 @@ impl Program {
         name: &str,
         filters: &[&str],
     ) -> Result<Self, String> {
-        let until = Instant::now() + PATIENCE;
+        let started = Instant::now();
         loop {
             let (client, mut events) = client(port, speaks, name);
-            let subscribed = timeout_at(until, subscribe(&client, &mut events, filters)).await;
+            let left = PATIENCE.saturating_sub(started.elapsed());
+            let subscribed = timeout(left, subscribe(&client, &mut events, filters)).await;
             match subscribed {
                 Ok(Ok(())) => {
                     let (sender, heard) = mpsc::channel(CHANNEL);
@@ -71,7 +72,7 @@ impl Program {
                         worker,
                     });
                 }
-                Ok(Err(_)) if Instant::now() < until => sleep(PAUSE).await,
+                Ok(Err(_)) if started.elapsed() < PATIENCE => sleep(PAUSE).await,
                 Ok(Err(why)) => return Err(format!("{name} cannot connect to port {port}: {why}")),
                 Err(_) => return Err(format!("{name} gets no answer from port {port}")),
             }
@@ -97,8 +98,8 @@ impl Program {
     }
 
     /// The next message, if one comes in time.
-    pub(super) async fn receive(&mut self, until: Instant) -> Option<Message> {
-        timeout_at(until, self.heard.recv()).await.ok().flatten()
+    pub(super) async fn receive(&mut self, patience: Duration) -> Option<Message> {
+        timeout(patience, self.heard.recv()).await.ok().flatten()
     }
 
     /// A message that is there already.
