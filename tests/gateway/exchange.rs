@@ -2,8 +2,8 @@
 
 use crate::client::{self, At, Client, Kind, Message, Plan};
 use crate::observer::Observer;
-use crate::packet::{self, Connect, Publish};
-use crate::process::until;
+use crate::packet::{self, Connect, Publish, Value};
+use crate::process::{PATIENCE, until};
 use crate::raw::{Heard, Raw};
 use crate::world::{Upstream, Which, World};
 use std::path::PathBuf;
@@ -70,6 +70,41 @@ fn the_embedded_broker_serves_as_well() {
         );
         move || scene.play()
     }));
+}
+
+#[test]
+fn a_small_receive_maximum_is_kept() {
+    let world = World::new();
+    if world.is_direct() {
+        return; // mosquitto sends more when it reads two acknowledgements at once
+    }
+    let mut hello = Connect::new(5, "small");
+    hello.properties = vec![(packet::RECEIVE_MAXIMUM, Value::Two(2))];
+    let (mut small, _) = Raw::connect(world.devices[1].port, &hello);
+    assert_eq!(small.subscribe(1, &[("site/alpha/small", 1)]), [1]);
+    let mut alpha = Raw::connect(world.devices[0].port, &Connect::new(5, "large")).0;
+    let sent: Vec<String> = (1..=20).map(|number| number.to_string()).collect();
+    for (id, payload) in (1..).zip(&sent) {
+        alpha.publish(&Publish::new("site/alpha/small", payload).qos(1, id));
+        alpha.expect(packet::PUBACK);
+    }
+    let mut got = Vec::new();
+    while got.len() < sent.len() {
+        let mut acks = Vec::new();
+        for _ in 0..2 {
+            let message = small.expect(packet::PUBLISH).publish(5).unwrap();
+            got.push(String::from_utf8(message.payload).unwrap());
+            acks.extend(packet::ack(packet::PUBACK, message.id));
+        }
+        // A third one is not sent before an acknowledgement; the ping's answer comes behind whatever was.
+        small.send(&packet::packet(packet::PINGREQ, &[]));
+        match small.next(PATIENCE) {
+            Heard::Packet(at) => assert_eq!(at.kind(), packet::PINGRESP, "{}", at.describe(5)),
+            other => panic!("{other:?}"),
+        }
+        small.send(&acks);
+    }
+    assert_eq!(got, sent);
 }
 
 /// What somebody publishes past the gateways reaches no program behind one, and the observer knows it from a signed message.

@@ -140,10 +140,6 @@ fn run(plan: &Plan, log: &Log, errors: &Path) -> Running {
     let mut command = Command::new("stdbuf");
     command.args(["-oL", SUBSCRIBE, "-d", "-F", "%j"]);
     connection(&mut command, plan, &plan.id);
-    if plan.version == 5 {
-        // Mosquitto sends more than the 20 that it is told of by default, and this ends then.
-        command.args(["-D", "connect", "receive-maximum", "200"]);
-    }
     if plan.persistent {
         command.arg("-c");
         if plan.version == 5 {

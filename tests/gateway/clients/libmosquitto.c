@@ -168,7 +168,6 @@ int main(int count, char **words) {
     mosquitto_int_option(client, MOSQ_OPT_PROTOCOL_VERSION, version);
     /* With more at once 2.0.11 loses count of what mosquitto allows, also without anything between them. */
     mosquitto_int_option(client, MOSQ_OPT_SEND_MAXIMUM, 10);
-    mosquitto_int_option(client, MOSQ_OPT_RECEIVE_MAXIMUM, 200);
     mosquitto_threaded_set(client, true);
     if (will[0]) mosquitto_will_set(client, will[0], (int)strlen(will[1]), will[1], atoi(will[2]), atoi(will[3]));
     mosquitto_connect_v5_callback_set(client, on_connect);

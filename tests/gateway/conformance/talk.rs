@@ -148,6 +148,17 @@ impl<'a> Talk<'a> {
         }
     }
 
+    /// Acknowledges the oldest.
+    pub(crate) fn acknowledge_one(&mut self, name: &'static str) {
+        let due = &mut self.line(name).due;
+        if due.is_empty() {
+            return;
+        }
+        let (kind, id) = due.remove(0);
+        self.raw(name, &packet::ack(kind, id));
+        self.settle();
+    }
+
     /// DISCONNECT, and the end of the connection.
     pub(crate) fn leave(&mut self, name: &'static str) {
         let octets = packet::disconnect(self.version, 0);

@@ -14,6 +14,7 @@ pub(super) fn play(victim: &Victim, signed: &[Publish]) {
     acknowledgements(victim);
     never_acknowledged(victim);
     out_of_order(victim);
+    too_many(victim);
     redirects(victim);
     oversized(victim);
     flood(victim);
@@ -228,6 +229,23 @@ fn out_of_order(victim: &Victim) {
         !ordeal.others.iter().any(|at| at.starts_with("PUBACK #1 ")),
         "{ordeal:?}"
     );
+}
+
+/// Far more unfinished messages than the gateway allowed it.
+fn too_many(victim: &Victim) {
+    if victim.version == 4 {
+        return; // 3.1.1 knows no limit
+    }
+    let ordeal = victim.suffers("too many", |server| {
+        server.serves();
+        for id in 1..=600 {
+            server
+                .raw
+                .publish(&Publish::new("plain/x", "one").qos(1, id));
+        }
+        server.is_left();
+    });
+    assert_eq!(ordeal.messages.len(), 256);
 }
 
 /// No program learns of another server that it could be led to.

@@ -41,6 +41,9 @@ impl Session {
                 return Err(VERSION_UNKNOWN);
             }
             Err(ConnectRefused::Malformed(malformed)) => {
+                if malformed.statement == "MQTT-3.1.3-8" {
+                    self.local_output.extend_from_slice(IDENTIFIER_REFUSED);
+                }
                 return Err(Ending::program_malformed(&malformed));
             }
         };
@@ -450,6 +453,8 @@ fn client_refused(refused: ClientRefused) -> Ending {
 
 /// CONNACK of 3.1.1 with return code 1: to programs that speak neither 3.1.1 nor 5 (3.1.1, 3.1.2.2).
 const LEVEL_REFUSED: &[u8] = &[0x20, 2, 0, 1];
+/// CONNACK of 3.1.1 with return code 2: an empty client identifier where the session is to stay (3.1.1, 3.1.3.1).
+const IDENTIFIER_REFUSED: &[u8] = &[0x20, 2, 0, 2];
 const NOT_AUTHORIZED: u8 = 0x87;
 /// The largest that a queue for a program can be.
 const RECEIVE_MAXIMUM: NonZeroU16 = NonZeroU16::MIN.saturating_add(255);

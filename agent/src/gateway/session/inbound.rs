@@ -3,6 +3,7 @@
 use super::acks::AckQueue;
 use super::ending::Ending;
 use super::outbound::{NO_RULE, acknowledgement, pass, passed};
+use super::surplus::Surplus;
 use super::{Action, Note, Phase, Session, Surroundings, UNREAD_OCTETS};
 use crate::engine::{LoadedKey, Step};
 use crate::gateway::message::{self, Arrival, Copies, FirstVerdict, ReceiveContext};
@@ -29,6 +30,8 @@ pub(super) struct Inbound {
     pub(super) copies: Copies,
     /// Waits for a key to be loaded.
     waiting: Option<Frame>,
+    /// Waits for the program to acknowledge what it has.
+    pub(super) surplus: Surplus,
 }
 
 /// Whether a packet identifier of the broker stands for something new.
@@ -58,12 +61,22 @@ impl Inbound {
 
     pub(super) fn waiting_octets(&self) -> usize {
         let waiting = self.waiting.as_ref();
-        waiting.map_or(0, |frame| frame.octets().len())
+        let waiting = waiting.map_or(0, |frame| frame.octets().len());
+        waiting.saturating_add(self.surplus.octets())
+    }
+
+    /// Whether the identifier stands for a message that is not done with.
+    pub(super) fn knows(&self, packet_id: u16) -> bool {
+        self.level1.holds(packet_id)
+            || self.level2.holds(packet_id)
+            || self.received.contains(&packet_id)
+            || self.released.contains(&packet_id)
     }
 
     /// Another connection to the broker: it releases anew what it has not seen completed.
     pub(super) fn begin_anew(&mut self) {
         self.received.append(&mut self.released);
+        self.surplus.forget();
     }
 
     fn unanswered(&self) -> usize {
@@ -88,7 +101,10 @@ impl Session {
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
         match self.inbound.waiting.take() {
-            Some(frame) => self.broker_publishes(frame, Some(loaded), around),
+            Some(frame) => {
+                self.broker_publishes(frame, Some(loaded), around)?;
+                self.hand_on_surplus(around)
+            }
             None => Ok(()),
         }
     }
@@ -204,12 +220,6 @@ impl Session {
             inbound.level2.refused(packet_id, ack, out);
             return Ok(Identified::Known);
         }
-        let most = usize::from(self.upstream.receive_maximum);
-        if self.upstream.version == Version::V5 && inbound.outstanding() >= most {
-            return Err(Ending::broker_protocol(
-                "it sends more than the Receive Maximum [MQTT-3.3.4-9]",
-            ));
-        }
         Ok(Identified::New)
     }
 
@@ -317,7 +327,7 @@ impl Session {
             self.inbound.received.insert(ack.packet_id);
         }
         self.sent_upstream(around);
-        Ok(())
+        self.hand_on_surplus(around)
     }
 
     /// PUBREL of the broker. It may belong to a session before this connection: the program knows.
@@ -364,7 +374,7 @@ impl Session {
         let out = &mut self.upstream_output;
         pass(ack, PacketType::PubComp, frame, from, to, out);
         self.sent_upstream(around);
-        Ok(())
+        self.hand_on_surplus(around)
     }
 }
 

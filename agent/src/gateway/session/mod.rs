@@ -24,6 +24,7 @@ mod publish;
 mod remote;
 mod renewal;
 mod subscriptions;
+mod surplus;
 mod timers;
 mod translate;
 mod upstream;

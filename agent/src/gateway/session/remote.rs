@@ -55,7 +55,7 @@ impl Session {
             pings.heard();
         }
         match frame.packet_type() {
-            PacketType::Publish => return self.broker_publishes(frame, None, around),
+            PacketType::Publish => return self.broker_brings(frame, around),
             PacketType::Connect => return Err(ONLY_PROGRAMS),
             _ => {}
         }

@@ -306,14 +306,29 @@ fn the_receive_maximum_bounds_what_a_program_owes() {
     for id in 1..=4 {
         line.broker_sends(&two.sends(&message(1, id, "site/two/a", "x"), V5));
     }
-    assert_eq!(line.program_got().len(), 4, "three, and a DISCONNECT");
-    assert_eq!(line.broker_got(), ["disconnect 82"]);
+    assert_eq!(line.program_got().len(), 3, "the fourth waits");
+    assert!(line.session.buffered_octets() > 0);
+    line.broker_sends(&two.sends(&message(0, 0, "site/two/a", "x"), V5));
+    assert_eq!(line.program_got().len(), 1, "QoS 0 waits for nothing");
+    line.program_sends(&puback(1, 0, V5));
+    assert_eq!(line.program_got().len(), 1, "room for the fourth");
+    assert_eq!(line.broker_got(), ["puback 1 00"]);
+    assert_eq!(line.session.buffered_octets(), 0);
     // Refused ones behind an unacknowledged one count too.
     let mut line = Line::new(V5);
     line.runs(&program, &[]);
     line.broker_sends(&two.sends(&message(1, 1, "site/two/a", "x"), V5));
     for id in 2..=4 {
         line.broker_sends(&publish(&message(1, id, "site/two/a", "FORGED"), V5));
+    }
+    assert_eq!(line.program_got().len(), 1);
+    assert_eq!(line.broker_got(), [""; 0]);
+    line.program_sends(&puback(1, 0, V5));
+    let all = ["puback 1 00", "puback 2 00", "puback 3 00", "puback 4 00"];
+    assert_eq!(line.broker_got(), all);
+    // Nobody sends as many as that by mistake.
+    for id in 1..=260 {
+        line.broker_sends(&two.sends(&message(1, id, "site/two/a", "x"), V5));
     }
     assert_eq!(line.broker_got(), ["disconnect 82"]);
 }

@@ -1,0 +1,78 @@
+//! What a broker sends beyond the Receive Maximum that the program announced. Mosquitto 2.0.11 does so in ordinary traffic, as soon
+//! as acknowledgements come close together; a program that keeps count would end the connection.
+
+use super::ending::Ending;
+use super::{Session, Surroundings};
+use crate::gateway::packet::{Frame, Version};
+use std::collections::VecDeque;
+
+/// PUBLISH packets above QoS 0 that the program has no room for yet, in their order.
+#[derive(Default)]
+pub(super) struct Surplus {
+    frames: VecDeque<Frame>,
+    octets: usize,
+}
+
+impl Surplus {
+    pub(super) const fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Another connection to the broker brings them again.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    fn keep(&mut self, frame: Frame) -> Result<(), Ending> {
+        if self.frames.len() >= MOST {
+            return Err(Ending::broker_protocol(
+                "it sends far more than the Receive Maximum [MQTT-3.3.4-9]",
+            ));
+        }
+        self.octets = self.octets.saturating_add(frame.octets().len());
+        self.frames.push_back(frame);
+        Ok(())
+    }
+
+    fn take(&mut self) -> Option<Frame> {
+        let frame = self.frames.pop_front()?;
+        self.octets = self.octets.saturating_sub(frame.octets().len());
+        Some(frame)
+    }
+}
+
+impl Session {
+    /// A PUBLISH of the broker: for now, or for when the program has room.
+    pub(super) fn broker_brings(
+        &mut self,
+        frame: Frame,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), Ending> {
+        let is_new = frame
+            .packet_id()
+            .is_some_and(|packet_id| !self.inbound.knows(packet_id));
+        let waits = !self.has_room() || !self.inbound.surplus.frames.is_empty();
+        if is_new && waits && self.upstream.version == Version::V5 {
+            return self.inbound.surplus.keep(frame);
+        }
+        self.broker_publishes(frame, None, around)
+    }
+
+    /// The program has room again.
+    pub(super) fn hand_on_surplus(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
+        while self.has_room() && !self.inbound.waits_for_key() {
+            let Some(frame) = self.inbound.surplus.take() else {
+                break;
+            };
+            self.broker_publishes(frame, None, around)?;
+        }
+        Ok(())
+    }
+
+    fn has_room(&self) -> bool {
+        self.inbound.outstanding() < usize::from(self.upstream.receive_maximum)
+    }
+}
+
+/// As many as a broker is ever allowed at once.
+const MOST: usize = 256;
