@@ -39,7 +39,8 @@ fn a_bridge_that_adds_a_prefix_is_met_by_as_published() {
     for (topic, payload) in [("site/alpha/temp", "21"), ("site/alpha/envelope", "22")] {
         publish(&mut sensor, Publish::new(topic, payload));
     }
-    let seen = |topic: &str, payload: &str| [topic, payload, "verified", "alpha"].map(str::to_owned);
+    let seen =
+        |topic: &str, payload: &str| [topic, payload, "verified", "alpha"].map(str::to_owned);
     let of_five = [
         seen("five/site/alpha/temp", "21"),
         seen("five/site/alpha/envelope", "22"),
@@ -80,10 +81,17 @@ fn an_envelope_survives_a_broker_that_drops_user_properties() {
         let is_unbound = topic.contains("unbound");
         publish(
             &mut sensor,
-            if is_unbound { message.user("a", "1") } else { message },
+            if is_unbound {
+                message.user("a", "1")
+            } else {
+                message
+            },
         );
     }
-    publish(&mut sensor, Publish::new("site/alpha/envelope", "lost").user("a", "1"));
+    publish(
+        &mut sensor,
+        Publish::new("site/alpha/envelope", "lost").user("a", "1"),
+    );
     publish(&mut sensor, Publish::new("plain/mark", "end"));
     let wanted = [
         ["site/alpha/envelope", "22", "verified", "alpha"],
@@ -106,7 +114,11 @@ fn a_broker_that_cuts_old_sessions_is_not_noticed() {
         vec![("alpha", alpha), ("beta", Setup::at(port).rules(""))]
     });
     let proxy = proxy.unwrap();
-    let kind = if Kind::Paho2.is_here() { Kind::Paho2 } else { Kind::Rust };
+    let kind = if Kind::Paho2.is_here() {
+        Kind::Paho2
+    } else {
+        Kind::Rust
+    };
     let plan = |port, id| Plan::new(kind, 5, At::Tcp(port), id);
     let alpha = plan(place.port("alpha"), "a").filter("site/beta/#", 2);
     // A will is believed for six seconds here, so a session is renewed as often: a login lasts five minutes.

@@ -36,7 +36,10 @@ fn old_devices_stay_as_they_are_beside_those_that_sign() {
     let mut plain = Raw::connect(place.port("beta"), &Connect::new(5, "switch")).0;
     publish(&mut plain, Publish::new("old/esp/cmd", "on"));
     let got = message(&mut old);
-    assert_eq!((got.payload.as_slice(), got.properties.len()), (&b"on"[..], 0));
+    assert_eq!(
+        (got.payload.as_slice(), got.properties.len()),
+        (&b"on"[..], 0)
+    );
 }
 
 const MIXED: &str = r##"

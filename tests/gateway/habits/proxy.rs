@@ -55,11 +55,7 @@ impl Proxy {
         self.shared.connects.lock().unwrap().clone()
     }
 
-    fn start(
-        to: u16,
-        change: Change,
-        life: Option<Duration>,
-    ) -> Self {
+    fn start(to: u16, change: Change, life: Option<Duration>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         listener.set_nonblocking(true).unwrap();

@@ -56,7 +56,11 @@ fn what_programs_queue_before_the_clock_is_right_is_published_after() {
     is_not_answered(alpha);
     for program in &programs {
         program.wait("it came again and again", |events| {
-            events.iter().filter(|at| **at == Event::Disconnected).count() >= 2
+            events
+                .iter()
+                .filter(|at| **at == Event::Disconnected)
+                .count()
+                >= 2
         });
     }
     let late = late.start_unready();

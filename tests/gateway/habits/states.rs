@@ -1,7 +1,7 @@
 //! Home Assistant: what is retained is there at every start, and availability is what it says.
 
 use super::Place;
-use crate::client::{self, At, Kind, Message, Plan};
+use crate::client::{self, At, Event, Kind, Message, Plan};
 use crate::packet::{self, Connect, PUBACK, Publish};
 use crate::raw::Raw;
 use crate::world::{End, is_direct};
@@ -40,6 +40,8 @@ fn home_assistant_gets_every_retained_configuration_at_every_start() {
             !got.iter().any(is_it)
         });
         assert_eq!(missing, BTreeMap::new(), "start {start} of {got:?}");
+        let events = home.log.events();
+        assert!(!events.contains(&Event::Disconnected), "start {start}");
         home.quit();
     }
 }
@@ -63,7 +65,10 @@ fn availability_is_online_and_then_a_will_that_latecomers_see() {
     let home = panel("home").start();
     let zigbee = online("zigbee");
     let live = home.message("online", |at| at.payload == "online-0");
-    assert_eq!((said(&live, "verdict").as_str(), live.retain), ("verified", false));
+    assert_eq!(
+        (said(&live, "verdict").as_str(), live.retain),
+        ("verified", false)
+    );
     let late = panel("late-1").start();
     let state = late.message("online, retained", |_| true);
     assert_eq!((state.payload.as_str(), state.retain), ("online-0", true));
@@ -71,7 +76,10 @@ fn availability_is_online_and_then_a_will_that_latecomers_see() {
 
     zigbee.kill();
     let will = home.message("the will", |at| at.payload == "offline");
-    assert_eq!((said(&will, "verdict").as_str(), will.retain), ("will", false));
+    assert_eq!(
+        (said(&will, "verdict").as_str(), will.retain),
+        ("will", false)
+    );
     let late = panel("late-2").start();
     let state = late.message("the will, retained", |_| true);
     let marks = [said(&state, "verdict"), said(&state, "sender")];
@@ -81,7 +89,10 @@ fn availability_is_online_and_then_a_will_that_latecomers_see() {
 
     let zigbee = online("zigbee");
     home.wait("online again", |events| {
-        client::messages_of(events).filter(|at| at.payload == "online-0").count() == 2
+        client::messages_of(events)
+            .filter(|at| at.payload == "online-0")
+            .count()
+            == 2
     });
     let late = panel("late-3").start();
     assert_eq!(late.message("online again", |_| true).payload, "online-0");
@@ -96,7 +107,8 @@ fn configure(port: u16) -> BTreeMap<String, String> {
     let mut configurations = BTreeMap::new();
     for number in 0..CONFIGURATIONS {
         let topic = format!("homeassistant/sensor/alpha/{number}/config");
-        let payload = format!("{{\"unique_id\":\"alpha-{number}\",\"device_class\":\"temperature\"}}");
+        let payload =
+            format!("{{\"unique_id\":\"alpha-{number}\",\"device_class\":\"temperature\"}}");
         let id = u16::try_from(number % AT_ONCE + 1).unwrap();
         raw.publish(&Publish::new(&topic, &payload).retain().qos(1, id));
         configurations.insert(topic, payload);
