@@ -310,6 +310,9 @@ dangerous_volatile_state = true
 unsynchronized = "{unsynchronized}"
 leeway_seconds = 0
 
+[replay]
+max_consumers = 2048 # every case of the conformance run has identifiers of its own
+
 [[gateway.upstream]]
 {upstream}will_delay_seconds = 1
 
