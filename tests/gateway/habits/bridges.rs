@@ -110,7 +110,8 @@ fn a_broker_that_cuts_old_sessions_is_not_noticed() {
     let mut place = Place::with(|port| {
         let proxy = proxy.insert(Proxy::cutting(port, LONGEST_SESSION));
         let mut alpha = Setup::at(proxy.port).rules("");
-        alpha.upstream += "credentials = \"login\"\nlogin_audience = \"login:broker\"\n";
+        alpha.upstream +=
+            "credentials = \"login\"\nlogin_audience = \"login:broker\"\nrenewal = true\n";
         vec![("alpha", alpha), ("beta", Setup::at(port).rules(""))]
     });
     let proxy = proxy.unwrap();
