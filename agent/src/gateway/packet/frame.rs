@@ -106,6 +106,16 @@ impl Frame {
         }
     }
 
+    /// A copy in memory of its own. A frame holds the buffer that it was received in, with all that
+    /// came beside it: what is to be kept is detached.
+    #[must_use]
+    pub fn detached(&self) -> Self {
+        Self {
+            octets: Bytes::copy_from_slice(&self.octets),
+            ..self.clone()
+        }
+    }
+
     /// The type.
     #[must_use]
     pub const fn packet_type(&self) -> PacketType {

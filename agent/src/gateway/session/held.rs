@@ -13,9 +13,9 @@ pub(super) struct Held {
 }
 
 impl Held {
-    pub(super) fn push(&mut self, frame: Frame) {
+    pub(super) fn push(&mut self, frame: &Frame) {
         self.octets = self.octets.saturating_add(frame.octets().len());
-        self.frames.push_back(frame);
+        self.frames.push_back(frame.detached());
     }
 
     pub(super) fn is_empty(&self) -> bool {

@@ -69,7 +69,7 @@ impl Session {
                 Ok(())
             }
             _ if self.has_to_wait(frame.packet_id()) => {
-                self.held.push(frame.clone());
+                self.held.push(frame);
                 Ok(())
             }
             packet => self.program_wants(&packet, frame, around),

@@ -49,8 +49,6 @@ impl Program {
             (Version::V311, true) => 0,
             (Version::V5, _) => properties.session_expiry_interval().unwrap_or(0),
         };
-        // A copy: the octets that came with it are not kept.
-        let copy = Frame::from_octets(frame.octets());
         Self {
             version: connect.version,
             consumer: consumer(&identity, connect.client_id),
@@ -58,7 +56,7 @@ impl Program {
             permissions,
             client_id: connect.client_id.into(),
             is_bridge: connect.bridge,
-            connect: copy.unwrap_or_else(|| frame.clone()),
+            connect: frame.detached(),
             expiry_seconds,
             authenticates: properties.authentication_method().is_some(),
             unnamed: None,

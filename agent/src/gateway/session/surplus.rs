@@ -24,14 +24,14 @@ impl Surplus {
         *self = Self::default();
     }
 
-    fn keep(&mut self, frame: Frame) -> Result<(), Ending> {
+    fn keep(&mut self, frame: &Frame) -> Result<(), Ending> {
         if self.frames.len() >= MOST {
             return Err(Ending::broker_protocol(
                 "it sends far more than the Receive Maximum [MQTT-3.3.4-9]",
             ));
         }
-        self.octets = self.octets.saturating_add(weight(&frame));
-        self.frames.push_back(frame);
+        self.octets = self.octets.saturating_add(weight(frame));
+        self.frames.push_back(frame.detached());
         Ok(())
     }
 
@@ -54,7 +54,7 @@ impl Session {
             .is_some_and(|packet_id| !self.inbound.knows(packet_id));
         let waits = !self.has_room() || !self.inbound.surplus.frames.is_empty();
         if is_new && waits && self.upstream.version == Version::V5 {
-            return self.inbound.surplus.keep(frame);
+            return self.inbound.surplus.keep(&frame);
         }
         self.broker_publishes(frame, None, around)
     }

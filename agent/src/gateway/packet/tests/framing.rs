@@ -183,3 +183,17 @@ fn frames<'a>(max_octets: u32, chunks: impl IntoIterator<Item = &'a [u8]>) -> Ve
     assert!(input.is_empty());
     found
 }
+
+#[test]
+fn a_detached_frame_holds_no_buffer_but_its_own() {
+    let mut input = BytesMut::from(&[0xC0, 0, 0xD0, 0][..]);
+    let mut framer = Framer::new(16);
+    let Ok(Some(Framed::Packet(kept))) = framer.next(&mut input) else {
+        panic!("no packet");
+    };
+    assert!(!kept.octets().is_unique());
+    let detached = kept.detached();
+    assert!(detached.octets().is_unique());
+    assert_eq!(detached.octets(), kept.octets());
+    assert_eq!(detached.packet_type(), kept.packet_type());
+}
