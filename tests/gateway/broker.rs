@@ -32,11 +32,30 @@ impl Broker {
     /// Mosquitto where there is one; a generous one bears any number of unfinished messages.
     pub(crate) fn start(place: &Path, is_generous: bool) -> Self {
         if Path::new(MOSQUITTO).exists() {
-            return Self::Mosquitto(Mosquitto::start(place, is_generous));
+            let unfinished = if is_generous { 0 } else { 20 };
+            return Self::Mosquitto(Mosquitto::start(place, unfinished, ""));
         }
         // A machine without mosquitto has the embedded broker; CI installs it and says so here.
         assert!(std::env::var_os("CI").is_none(), "CI must have mosquitto");
         Self::embedded()
+    }
+
+    /// A mosquitto with two bridges: what the broker at `port` has below `site/`, it has below `five/site/`, by MQTT 5, and below
+    /// `four/site/`, by 3.1.1. None without mosquitto.
+    pub(crate) fn bridged(place: &Path, port: u16) -> Option<Self> {
+        if !Path::new(MOSQUITTO).exists() {
+            assert!(std::env::var_os("CI").is_none(), "CI must have mosquitto");
+            return None;
+        }
+        let bridge = |name, version| {
+            format!(
+                "connection {name}\naddress 127.0.0.1:{port}\nbridge_protocol_version {version}\n\
+                 cleansession true\nnotifications false\nrestart_timeout 1\n\
+                 topic site/# in 1 {name}/ \"\"\n"
+            )
+        };
+        let bridges = bridge("five", "mqttv50") + &bridge("four", "mqttv311");
+        Some(Self::Mosquitto(Mosquitto::start(place, 20, &bridges)))
     }
 
     pub(crate) fn embedded() -> Self {
@@ -103,7 +122,7 @@ impl Mosquitto {
         self.process = Some(process);
     }
 
-    fn start(place: &Path, is_generous: bool) -> Self {
+    fn start(place: &Path, unfinished: u16, more: &str) -> Self {
         fs::create_dir_all(place).unwrap();
         certify(place);
         let mut broker = Self {
@@ -114,16 +133,15 @@ impl Mosquitto {
         };
         fs::write(
             place.join("mosquitto.conf"),
-            broker.configuration(is_generous),
+            broker.configuration(unfinished) + more,
         )
         .unwrap();
         broker.start_again();
         broker
     }
 
-    fn configuration(&self, is_generous: bool) -> String {
+    fn configuration(&self, unfinished: u16) -> String {
         let (place, port, tls_port) = (self.place.display(), self.port, self.tls_port);
-        let unfinished = if is_generous { 0 } else { 20 };
         // Started by root it would else become a user that can read nothing here.
         format!(
             "user root\nallow_anonymous true\npersistence true\npersistence_location {place}/\n\

@@ -88,4 +88,7 @@ fn quiet(command: &mut Command) -> &mut Command {
 const GRANTS: &[&str] = &[
     "--publish site/{device}/# --audience domain --response site/# --retained 1d --will 7d --lifetime 1h",
     "--publish site/+/cmd/# --audience device:* --response site/#",
+    "--publish homeassistant/+/{device}/# --audience domain --retained 30d",
+    "--publish relayed/{device}/# --audience domain --vouch",
+    "--publish brief/{device}/# --audience domain --will 6s",
 ];

@@ -16,6 +16,7 @@ mod client;
 mod conformance;
 mod domain;
 mod exchange;
+mod habits;
 mod hostile;
 mod local;
 mod mosquitto;

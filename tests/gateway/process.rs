@@ -64,6 +64,11 @@ impl Running {
         self.end();
     }
 
+    /// SIGHUP.
+    pub(crate) fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

@@ -30,6 +30,18 @@ pub(crate) struct Device {
     place: PathBuf,
 }
 
+/// What the configuration of a device says, beside its own places.
+#[derive(Clone, Debug)]
+pub(crate) struct Setup {
+    /// Lines of its `[[gateway.upstream]]`.
+    pub(crate) upstream: String,
+    /// What an unsynchronized clock means: `allow` or `refuse`.
+    pub(crate) unsynchronized: &'static str,
+    /// What programs at its TCP listener may publish, as a list of TOML.
+    pub(crate) publish: &'static str,
+    pub(crate) rules: &'static str,
+}
+
 /// What stands between a program and the broker.
 enum Path_ {
     /// The gateway of an agent.
@@ -139,21 +151,27 @@ impl Drop for World {
 impl Device {
     /// Enrolled devices with running agents; each pair is a name and the lines of its upstream.
     pub(crate) fn enrolled(place: &Path, plans: &[(&'static str, String)]) -> Vec<Self> {
+        let setup = |upstream: &String| Setup::new(upstream.clone());
+        let plans = plans.iter().map(|(name, at)| (*name, setup(at)));
+        Self::set_up(place, plans.collect())
+    }
+
+    /// Enrolled devices with running agents that are set up in different ways.
+    pub(crate) fn set_up(place: &Path, plans: Vec<(&'static str, Setup)>) -> Vec<Self> {
         let domain = Domain::found(&place.join("domain"));
         let mut devices = Vec::new();
-        for (name, upstream) in plans {
+        for (name, setup) in plans {
             let place = place.join(name);
             fs::create_dir_all(&place).unwrap();
-            let (port, socket) = (free_port(), place.join("mqtt.sock"));
-            let text = configuration(&place, port, &socket, upstream);
-            fs::write(place.join("config.toml"), text).unwrap();
-            devices.push(Self {
+            let device = Self {
                 name,
-                port,
-                socket: Some(socket),
+                port: free_port(),
+                socket: Some(place.join("mqtt.sock")),
                 path: Path_::Gateway(None),
                 place,
-            });
+            };
+            device.configure(&setup);
+            devices.push(device);
         }
         let configs: Vec<_> = devices.iter().map(|at| (at.name, at.config())).collect();
         let configs: Vec<_> = configs.iter().map(|(a, b)| (*a, b.as_path())).collect();
@@ -205,6 +223,23 @@ impl Device {
         }
     }
 
+    /// Writes its configuration, for the next start or [`Self::reload`].
+    pub(crate) fn configure(&self, setup: &Setup) {
+        let socket = self.socket.as_ref().unwrap();
+        let text = configuration(&self.place, self.port, socket, setup);
+        fs::write(self.config(), text).unwrap();
+    }
+
+    /// SIGHUP to its agent.
+    pub(crate) fn reload(&self) {
+        self.agent().hang_up();
+    }
+
+    /// The end of what its agent wrote.
+    pub(crate) fn said(&self) -> String {
+        self.agent().said()
+    }
+
     /// Memory of its agent.
     pub(crate) fn resident_kibibytes(&self) -> u64 {
         let Path_::Gateway(Some(agent)) = &self.path else {
@@ -214,6 +249,13 @@ impl Device {
         let line = status.lines().find(|line| line.starts_with("VmRSS:"));
         let number = line.and_then(|line| line.split_whitespace().nth(1));
         number.unwrap().parse().unwrap()
+    }
+
+    fn agent(&self) -> &Running {
+        match &self.path {
+            Path_::Gateway(Some(agent)) => agent,
+            _ => panic!("{} has no running agent", self.name),
+        }
     }
 
     fn config(&self) -> PathBuf {
@@ -227,8 +269,37 @@ fn now() -> u64 {
     since.unwrap().as_secs()
 }
 
-fn configuration(place: &Path, port: u16, socket: &Path, upstream: &str) -> String {
+impl Setup {
+    pub(crate) fn new(upstream: String) -> Self {
+        Self {
+            upstream,
+            unsynchronized: "allow",
+            publish: r#"["site/{device}/#", "plain/#"]"#,
+            rules: RULES,
+        }
+    }
+
+    /// One whose broker is plain TCP at this port.
+    pub(crate) fn at(port: u16) -> Self {
+        Self::new(format!("url = \"mqtt://127.0.0.1:{port}\"\n"))
+    }
+
+    /// With these rules in place of the usual ones; its programs may publish anything.
+    pub(crate) fn rules(mut self, rules: &'static str) -> Self {
+        self.publish = r##"["#"]"##;
+        self.rules = rules;
+        self
+    }
+}
+
+fn configuration(place: &Path, port: u16, socket: &Path, setup: &Setup) -> String {
     let (state, run) = (place.join("state"), place.join("run"));
+    let Setup {
+        upstream,
+        unsynchronized,
+        publish,
+        rules,
+    } = setup;
     format!(
         r##"[agent]
 state_directory = {state:?}
@@ -236,8 +307,11 @@ runtime_directory = {run:?}
 dangerous_volatile_state = true
 
 [clock]
-unsynchronized = "allow"
+unsynchronized = "{unsynchronized}"
 leeway_seconds = 0
+
+[replay]
+max_consumers = 2048 # every case of the conformance run has identifiers of its own
 
 [[gateway.upstream]]
 {upstream}will_delay_seconds = 1
@@ -245,7 +319,7 @@ leeway_seconds = 0
 [[gateway.listener]]
 name = "apps"
 address = "127.0.0.1:{port}"
-publish = ["site/{{device}}/#", "plain/#"]
+publish = {publish}
 subscribe = ["#"]
 
 [[gateway.listener]]
@@ -254,7 +328,17 @@ address = "unix:{socket}"
 publish = ["site/{{device}}/#"]
 subscribe = ["site/#"]
 
-[[rule]]
+{rules}"##,
+        socket = socket.display()
+    )
+}
+
+/// `EDGESEAL_TESTS_ROUTE=direct` takes the gateways away: what the broker alone does.
+pub(crate) fn is_direct() -> bool {
+    std::env::var_os("EDGESEAL_TESTS_ROUTE").is_some_and(|route| route == "direct")
+}
+
+const RULES: &str = r##"[[rule]]
 topic = "site/+/+/state"
 kind = "retained"
 accept = ["message", "retained"]
@@ -275,12 +359,4 @@ form = "envelope"
 [[rule]]
 topic = "site/#"
 lifetime_seconds = 600
-"##,
-        socket = socket.display()
-    )
-}
-
-/// `EDGESEAL_TESTS_ROUTE=direct` takes the gateways away: what the broker alone does.
-pub(crate) fn is_direct() -> bool {
-    std::env::var_os("EDGESEAL_TESTS_ROUTE").is_some_and(|route| route == "direct")
-}
+"##;

@@ -76,8 +76,6 @@ fn main() {
 
     let (signed, _) = token.rsplit_once('.').unwrap();
     let raw_key = ed25519_dalek::SigningKey::from_bytes(&[18; 32]);
-    let raw_signature: Signature = raw_key.sign(signed.as_bytes());
-    let raw_public = raw_key.verifying_key();
 
     let mut counter = 1;
     compare(
@@ -90,7 +88,14 @@ fn main() {
             black_box(minter.mint(&roles, black_box(&draft(counter))).unwrap());
         },
     );
+    verify_row(&domain, &token, &payload);
+}
 
+fn verify_row(domain: &Domain, token: &str, payload: &[u8]) {
+    let (signed, _) = token.rsplit_once('.').unwrap();
+    let raw_key = ed25519_dalek::SigningKey::from_bytes(&[18; 32]);
+    let raw_signature: Signature = raw_key.sign(signed.as_bytes());
+    let raw_public = raw_key.verifying_key();
     let rule = ReceiveRule::default();
     let consumer = ConsumerId::from("bench");
     let pump = DeviceId::parse("pump").unwrap();
@@ -109,7 +114,7 @@ fn main() {
     };
     let received = Received {
         topic: TOPIC,
-        payload: &payload,
+        payload,
         properties: Some(Properties::default()),
         retain: false,
         consumer: &consumer,

@@ -318,7 +318,7 @@ mod tests {
         };
         let mine = grant("site/{device}/temp", "domain");
         let commands = grant("cmd/#", "device:*");
-        let roles = [role(vec![mine.clone(), commands])];
+        let roles = [role(vec![mine, commands])];
         assert_eq!(judge(&roles, &act), Ok(()));
         let refused = |act: &Act<'_>| judge(&roles, act).unwrap_err();
         // the audience of one grant does not mix with the topic of another
@@ -372,10 +372,25 @@ mod tests {
             .code(),
             "vouch-not-granted"
         );
+    }
+
+    #[test]
+    fn a_lifetime_goes_up_to_what_is_granted_and_the_ceiling() {
+        let device = DeviceId::parse("pump-1").unwrap();
+        let everyone = Audience::parse("domain:farm").unwrap();
+        let act = Act {
+            device: &device,
+            kind: Kind::Message,
+            topic: Topic::parse(b"site/pump-1/temp").unwrap(),
+            audience: &everyone,
+            lifetime_seconds: 60,
+            response: None,
+            vouched: false,
+        };
         let generous = Grant {
             lifetime_seconds: Some(86_400),
             retained_seconds: Some(u64::MAX),
-            ..mine
+            ..grant("site/{device}/temp", "domain")
         };
         let roles = [role(vec![generous])];
         assert_eq!(

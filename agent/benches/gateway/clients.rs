@@ -84,12 +84,12 @@ async fn subscribe(port: u16, shared: Shared, ready: Sender<()>) -> Vec<f64> {
         match poll(&mut events).await {
             Event::Incoming(Packet::SubAck(_)) => ready.send(()).unwrap(),
             Event::Incoming(Packet::Publish(message)) => {
-                let now = nanoseconds(shared.began.elapsed());
-                let took = now.saturating_sub(shared.sent.load(Ordering::Acquire));
-                latencies.push(took as f64 / 1000.0);
                 if let Some(naive) = &shared.naive {
                     check(naive, &message);
                 }
+                let now = nanoseconds(shared.began.elapsed());
+                let took = now.saturating_sub(shared.sent.load(Ordering::Acquire));
+                latencies.push(took as f64 / 1000.0);
                 held += 1;
                 if held == shared.load.batch {
                     shared.ahead.add_permits(held as usize);
@@ -116,13 +116,13 @@ async fn publish(port: u16, shared: Shared) {
                 };
                 permits.forget();
             }
+            shared
+                .sent
+                .store(nanoseconds(shared.began.elapsed()), Ordering::Release);
             let properties = shared.naive.as_ref().map(|naive| PublishProperties {
                 user_properties: vec![("token".into(), naive.sign(number, TOPIC, &payload))],
                 ..PublishProperties::default()
             });
-            shared
-                .sent
-                .store(nanoseconds(shared.began.elapsed()), Ordering::Release);
             let (qos, payload) = (shared.load.qos, payload.clone());
             match properties {
                 Some(properties) => {

@@ -13,7 +13,7 @@ pub(crate) fn rates(broker: u16) -> [Option<f64>; 2] {
         );
         return [None, None];
     }
-    let script = root.join("benches/gateway/paho.py");
+    let script = root.join("benches/gateway/python.py");
     ["0", "1"].map(|qos| {
         let rate = || {
             let mut command = Command::new(&python);

@@ -183,8 +183,11 @@ impl Engine {
     /// Makes a consumer known to the replay memory before its first message.
     ///
     /// # Errors
-    /// [`Failure::MemoryFull`] where there is no room for one more.
+    /// [`Failure::MemoryFull`] where there is no room for one more, or its user has its share.
     pub fn introduce(&mut self, consumer: &ConsumerId, now: &Now) -> Result<(), Failure> {
+        if self.crowds_others(consumer) {
+            return Err(verify::CROWDED);
+        }
         match &mut self.memory {
             Some(memory) => memory.introduce(consumer, now.time),
             None => Ok(()),

@@ -106,7 +106,7 @@ impl Engine {
 
     /// Whether this is one more named consumer of a user that has its share of them: a quarter, so
     /// that nobody who makes up names takes the memory from the others.
-    fn crowds_others(&self, consumer: &ConsumerId) -> bool {
+    pub(super) fn crowds_others(&self, consumer: &ConsumerId) -> bool {
         let (Some(memory), Some(user)) = (&self.memory, user_of_named(consumer)) else {
             return false;
         };
@@ -128,9 +128,7 @@ impl Engine {
 /// What is accepted in a memory that has no room for it is not judged.
 fn share(is_taken: bool) -> impl FnOnce(Result<Verdict, Failure>) -> Result<Verdict, Failure> {
     move |outcome| match outcome {
-        Ok(Verdict::Verified(_)) if is_taken => {
-            Err(Failure::MemoryFull("this user has its share of consumers"))
-        }
+        Ok(Verdict::Verified(_)) if is_taken => Err(CROWDED),
         outcome => outcome,
     }
 }
@@ -245,3 +243,5 @@ impl From<&Result<Verdict, Failure>> for Answer<VerdictBody> {
         }
     }
 }
+
+pub(super) const CROWDED: Failure = Failure::MemoryFull("this user has its share of consumers");

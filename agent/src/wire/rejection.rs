@@ -8,9 +8,6 @@ use serde_json::{Map, Value, json};
 pub(super) fn data(rejection: &Rejection) -> Map<String, Value> {
     let value = match rejection {
         Rejection::Audience { found } => json!({ "found": found }),
-        Rejection::BeforeStart { issued_at, until } => {
-            json!({ "issued_at": issued_at, "until": until })
-        }
         Rejection::ClaimMissing(claim)
         | Rejection::ClaimType(claim)
         | Rejection::ClaimValue(claim)
@@ -26,39 +23,13 @@ pub(super) fn data(rejection: &Rejection) -> Map<String, Value> {
         Rejection::DuplicateMember(part) | Rejection::Encoding(part) => {
             json!({ "part": part.to_string() })
         }
-        Rejection::Expired {
-            by_seconds,
-            expired_at,
-            leeway_seconds,
-        } => json!({
-            "by_seconds": by_seconds, "expired_at": expired_at, "leeway_seconds": leeway_seconds,
-        }),
         Rejection::HeaderTyp { expected } => json!({ "expected": expected }),
-        Rejection::IssuedInFuture {
-            by_seconds,
-            issued_at,
-            leeway_seconds,
-        } => json!({
-            "by_seconds": by_seconds, "issued_at": issued_at, "leeway_seconds": leeway_seconds,
-        }),
-        Rejection::KeyNotYetValid {
-            issued_at,
-            not_before,
-        } => json!({ "issued_at": issued_at, "not_before": not_before }),
         Rejection::KeyRetired(kid) | Rejection::KeyRevoked(kid) | Rejection::UnknownKey(kid) => {
             json!({ "kid": kid })
         }
-        Rejection::Lifetime {
-            lifetime_seconds,
-            ceiling_seconds,
-        } => json!({ "lifetime_seconds": lifetime_seconds, "ceiling_seconds": ceiling_seconds }),
         Rejection::NotACommand(kind) => json!({ "kind": kind.as_str() }),
         Rejection::NotGranted(refusal) => not_granted(refusal),
         Rejection::OldEpoch { found, newest } => json!({ "found": found, "newest": newest }),
-        Rejection::Overage {
-            age_seconds,
-            max_age_seconds,
-        } => json!({ "age_seconds": age_seconds, "max_age_seconds": max_age_seconds }),
         Rejection::Payload { signed, received } => {
             json!({ "signed": signed, "received": received })
         }
@@ -82,10 +53,52 @@ pub(super) fn data(rejection: &Rejection) -> Map<String, Value> {
         | Rejection::Signature
         | Rejection::Superseded
         | Rejection::TopicName(_) => Value::Null,
+        of_time @ (Rejection::BeforeStart { .. }
+        | Rejection::Expired { .. }
+        | Rejection::IssuedInFuture { .. }
+        | Rejection::KeyNotYetValid { .. }
+        | Rejection::Lifetime { .. }
+        | Rejection::Overage { .. }) => times(of_time),
     };
     match value {
         Value::Object(members) => members,
         _ => Map::new(),
+    }
+}
+
+/// Of what is about time, in seconds.
+fn times(rejection: &Rejection) -> Value {
+    match rejection {
+        Rejection::BeforeStart { issued_at, until } => {
+            json!({ "issued_at": issued_at, "until": until })
+        }
+        Rejection::Expired {
+            by_seconds,
+            expired_at,
+            leeway_seconds,
+        } => json!({
+            "by_seconds": by_seconds, "expired_at": expired_at, "leeway_seconds": leeway_seconds,
+        }),
+        Rejection::IssuedInFuture {
+            by_seconds,
+            issued_at,
+            leeway_seconds,
+        } => json!({
+            "by_seconds": by_seconds, "issued_at": issued_at, "leeway_seconds": leeway_seconds,
+        }),
+        Rejection::KeyNotYetValid {
+            issued_at,
+            not_before,
+        } => json!({ "issued_at": issued_at, "not_before": not_before }),
+        Rejection::Lifetime {
+            lifetime_seconds,
+            ceiling_seconds,
+        } => json!({ "lifetime_seconds": lifetime_seconds, "ceiling_seconds": ceiling_seconds }),
+        Rejection::Overage {
+            age_seconds,
+            max_age_seconds,
+        } => json!({ "age_seconds": age_seconds, "max_age_seconds": max_age_seconds }),
+        _ => Value::Null,
     }
 }
 

@@ -48,7 +48,6 @@ const options = {
   reconnectPeriod: 200,
   connectTimeout: 5000,
   resubscribe: false,
-  reconnectOnConnackError: true, // else it gives up for ever when it is told that the broker is not there yet
   will: given.will || undefined,
 };
 if (five && given.persistent) options.properties = { sessionExpiryInterval: A_LONG_SESSION };

@@ -138,7 +138,7 @@ pub struct UpstreamConfig {
     pub will_delay_seconds: u32,
     /// Until a connection attempt is given up, in seconds, 1 to 300. Default 10.
     pub connect_timeout_seconds: u32,
-    /// Connections are renewed in time before the login token ends. Default true.
+    /// Connections are renewed before the login token ends, for brokers that end them with it. Default false.
     pub renewal: bool,
 }
 

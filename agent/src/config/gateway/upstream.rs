@@ -64,7 +64,7 @@ impl DraftUpstream {
             keep_alive_seconds: 60,
             will_delay_seconds: 10,
             connect_timeout_seconds: 10,
-            renewal: true,
+            renewal: false,
         }
     }
 

@@ -112,3 +112,28 @@ fn one_user_with_many_names_leaves_room_for_the_others() {
     assert_eq!(verify_as(100, Some("n0")), "verified", "another user");
     assert_eq!(verify_as(0, None), "verified");
 }
+
+#[test]
+fn one_program_with_many_identifiers_leaves_room_for_the_others_before_its_messages_too() {
+    let bounds = Bounds {
+        consumers: 16,
+        ..BOUNDS
+    };
+    let memory = ReplayMemory::new(bounds, Past::Known, at(NOW));
+    let mut two = Engine::new(settings(), ready(2), Some(memory));
+    let now = now_of(&two);
+    let mut introduce = |name: &str| {
+        let consumer = ConsumerId::from(name);
+        two.introduce(&consumer, &now)
+            .map_err(|failure| failure.code())
+    };
+    for number in 0..4 {
+        assert_eq!(introduce(&format!("gateway:apps:anyone:{number}")), Ok(()));
+    }
+    for number in 4..16 {
+        let refused = introduce(&format!("gateway:apps:anyone:{number}"));
+        assert_eq!(refused, Err("memory-full"));
+    }
+    assert_eq!(introduce("gateway:apps:anyone:0"), Ok(()), "known before");
+    assert_eq!(introduce("gateway:other:anyone:0"), Ok(()));
+}

@@ -75,8 +75,8 @@ impl Program {
     /// Connections without a client identifier have nothing in common: each is a consumer of its own.
     pub(super) fn set_unnamed(&mut self, number: u32) {
         self.unnamed = Some(number);
-        // No client identifier has a colon here.
-        self.consumer = consumer_named(&self.identity, &format!(":{number}"));
+        // No client identifier is written like this: see `escaped`.
+        self.consumer = consumer_named(&self.identity, &format!("%n{number}"));
     }
 }
 
@@ -99,5 +99,31 @@ fn consumer_named(identity: &LocalIdentity, name: &str) -> ConsumerId {
             format!("gateway:{listener}:user={user}:{name}").into()
         }
         Who::Uid(uid) => format!("gateway:{listener}:uid={uid}:{name}").into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LocalIdentity, Who, consumer, consumer_named};
+
+    #[test]
+    fn nobody_names_itself_into_another_consumer() {
+        let anyone = LocalIdentity {
+            listener: "apps".into(),
+            who: Who::Anyone,
+        };
+        let unnamed = consumer_named(&anyone, "%n1");
+        for client_id in ["%n1", ":1", "%25n1", "n1", ""] {
+            assert_ne!(consumer(&anyone, client_id), unnamed, "{client_id}");
+        }
+        assert_ne!(consumer(&anyone, "a:b"), consumer(&anyone, "a%3ab"));
+        // All of one identity are of one user, whose share they have together.
+        let user = |name: &str| name.rsplit_once(':').map(|(user, _)| user.to_owned());
+        assert_eq!(user(&unnamed), user(&consumer(&anyone, "a:b:c")));
+        let user_named = LocalIdentity {
+            who: Who::User("anyone:x".into()),
+            ..anyone.clone()
+        };
+        assert_ne!(user(&consumer(&user_named, "a")), user(&unnamed));
     }
 }

@@ -86,7 +86,7 @@ fn a_listener_has_the_defaults_of_the_documentation() {
             upstream.connect_timeout_seconds,
             upstream.renewal
         ),
-        (60, 10, 10, true)
+        (60, 10, 10, false)
     );
 }
 
@@ -471,7 +471,7 @@ server_name = "inner.example"
 keep_alive_seconds = 30
 will_delay_seconds = 20
 connect_timeout_seconds = 5
-renewal = false
+renewal = true
 [[gateway.upstream]]
 name = "local"
 url = "unix:/run/mosquitto/mosquitto.sock"

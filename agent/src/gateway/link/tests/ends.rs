@@ -59,14 +59,13 @@ async fn while_the_broker_is_away_programs_are_told_so_at_once() {
     let port = broker.port;
     drop(broker);
     let rig = Rig::with(port, |_| {});
-    let refused = async |version, code| {
+    let closed = async |version| {
         let mut program = rig.program(version).await;
         program.connect("a").await;
-        assert_eq!(program.packet().await.octets()[3], code);
-        assert!(program.next().await.is_none());
+        assert!(program.next().await.is_none(), "no CONNACK");
     };
     let began = std::time::Instant::now();
-    refused(Version::V5, 0x88).await;
+    closed(Version::V5).await;
     let upstream = rig.status().upstreams.remove(0);
     assert_eq!((&*upstream.state, upstream.failures), ("down", 1));
     assert!(upstream.why.unwrap().contains("refused"));
@@ -77,7 +76,7 @@ async fn while_the_broker_is_away_programs_are_told_so_at_once() {
     };
     // It is there again, and nobody looks: the shortest wait is a quarter of a second.
     if began.elapsed().as_millis() < 150 {
-        refused(Version::V311, 3).await;
+        closed(Version::V311).await;
         broker.expect_nobody().await;
     }
     // Half a second later at most somebody may try.
@@ -85,7 +84,7 @@ async fn while_the_broker_is_away_programs_are_told_so_at_once() {
         let mut program = rig.program(Version::V5).await;
         program.connect("a").await;
         let answered = tokio::select! {
-            answer = program.packet() => { assert_eq!(answer.octets()[3], 0x88); false }
+            answer = program.next() => { assert!(answer.is_none(), "no CONNACK"); false }
             mut remote = broker.accept() => {
                 remote.packet().await;
                 remote.accept_connect().await;
@@ -110,8 +109,8 @@ async fn a_broker_that_closes_before_it_answers_is_away_too() {
     // It may be one that knows no MQTT 5: the gateway tries 3.1.1 as well before it believes it.
     loop {
         tokio::select! {
-            answer = program.packet() => {
-                assert_eq!(answer.octets()[3], 3);
+            answer = program.next() => {
+                assert!(answer.is_none(), "no CONNACK");
                 break;
             }
             remote = broker.accept() => drop(remote),

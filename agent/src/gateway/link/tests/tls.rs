@@ -90,7 +90,7 @@ fn rig(broker: &Broker, host: &str, tls: TlsConfig) -> Rig {
 }
 
 /// What becomes of a program whose broker is asked for TLS: the CONNACK code, and why.
-async fn outcome(rig: &Rig, broker: &Broker, acceptor: &TlsAcceptor) -> (u8, String) {
+async fn outcome(rig: &Rig, broker: &Broker, acceptor: &TlsAcceptor) -> (Option<u8>, String) {
     let mut program = rig.program(Version::V5).await;
     program.connect("a").await;
     let (stream, _) = broker.listener.accept().await.unwrap();
@@ -104,8 +104,8 @@ async fn outcome(rig: &Rig, broker: &Broker, acceptor: &TlsAcceptor) -> (u8, Str
         }
     };
     let asking = async {
-        let code = program.packet().await.octets()[3];
-        if code == 0 {
+        let code = program.next().await.map(|answer| answer.octets()[3]);
+        if code == Some(0) {
             program.publish("site/x", b"through TLS").await;
             assert_eq!(program.payload().await, b"and back");
         }
@@ -151,9 +151,9 @@ async fn a_broker_is_believed_that_the_authority_vouches_for_under_its_name_alon
         let rig = rig(&broker, host, tls);
         let (code, why) = outcome(&rig, &broker, &acceptor).await;
         match expected {
-            Ok(()) => assert_eq!((code, &*why), (0, "")),
+            Ok(()) => assert_eq!((code, &*why), (Some(0), "")),
             Err(part) => {
-                assert_eq!(code, 0x88);
+                assert_eq!(code, None, "closed without CONNACK");
                 assert!(why.contains(part), "{why}");
             }
         }
@@ -177,9 +177,9 @@ async fn a_broker_that_asks_for_a_certificate_and_a_protocol_gets_both() {
         server_name: None,
     };
     for (client, alpn, code) in [
-        (Some(&client), "mqtt", 0),
-        (None, "mqtt", 0x88),
-        (Some(&client), "other", 0x88),
+        (Some(&client), "mqtt", Some(0)),
+        (None, "mqtt", None),
+        (Some(&client), "other", None),
     ] {
         let broker = Broker::open().await;
         let rig = rig(&broker, "127.0.0.1", tls(client, alpn));

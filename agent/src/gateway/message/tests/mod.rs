@@ -11,6 +11,7 @@ mod receiving;
 mod relaying;
 mod sending;
 mod subscribing;
+mod weeks;
 mod wills;
 
 use super::{
@@ -123,6 +124,11 @@ fn view() -> TrustView {
                 Grant {
                     vouch: true,
                     ..grant("vouch/#", "domain")
+                },
+                Grant {
+                    retained_seconds: Some(30 * 86_400),
+                    will_seconds: Some(7 * 86_400),
+                    ..grant("weeks/#", "domain")
                 },
             ],
             manifest_age_seconds: None,

@@ -18,7 +18,7 @@ fn like(message: &Seen) -> Will<'_> {
     }
 }
 
-fn signed(one: &mut Side, wanted: &Seen, delay: u32) -> Result<SignedWill, String> {
+pub(super) fn signed(one: &mut Side, wanted: &Seen, delay: u32) -> Result<SignedWill, String> {
     let mut notary = EngineNotary {
         now: one.now(),
         engine: &mut one.engine,
@@ -37,7 +37,7 @@ fn signed(one: &mut Side, wanted: &Seen, delay: u32) -> Result<SignedWill, Strin
 }
 
 /// The message that the broker publishes of it.
-fn published(will: &SignedWill) -> Seen {
+pub(super) fn published(will: &SignedWill) -> Seen {
     let will = will.as_will();
     let list: Vec<_> = will
         .properties

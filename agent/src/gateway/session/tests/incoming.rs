@@ -326,9 +326,44 @@ fn the_receive_maximum_bounds_what_a_program_owes() {
     line.program_sends(&puback(1, 0, V5));
     let all = ["puback 1 00", "puback 2 00", "puback 3 00", "puback 4 00"];
     assert_eq!(line.broker_got(), all);
-    // Nobody sends as many as that by mistake.
-    for id in 1..=260 {
+}
+
+#[test]
+fn a_broker_that_keeps_no_receive_maximum_is_borne() {
+    let said = properties(&[Property::ReceiveMaximum(NonZeroU16::new(3).unwrap())]);
+    let program = Connect {
+        properties: said.as_properties(),
+        ..plain_connect(V5)
+    };
+    let mut line = Line::new(V5);
+    line.runs(&program, &[]);
+    // As mosquitto does with retained messages.
+    let mut two = Desk::new(2);
+    for id in 1..=600 {
+        line.broker_sends(&two.sends(&message(1, id, "site/two/a", &id.to_string()), V5));
+    }
+    assert!(line.session.buffered_octets() > 597 * 64, "they weigh");
+    let mut got = line.program_got();
+    for id in 1..=600 {
+        line.program_sends(&puback(id, 0, V5));
+        got.extend(line.program_got());
+        assert!(got.len() <= usize::from(id) + 3);
+    }
+    let wanted = (1..=600).map(|id| format!("publish {id} 1 site/two/a {id}"));
+    let wanted: Vec<String> = wanted.collect();
+    let is_it = |(got, wanted): (&String, &String)| got.starts_with(wanted);
+    assert_eq!(got.len(), 600);
+    assert!(got.iter().zip(&wanted).all(is_it), "{got:?}");
+    assert_eq!(line.session.buffered_octets(), 0);
+    // More than there are packet identifiers is no mistake.
+    for id in 601..=603 {
         line.broker_sends(&two.sends(&message(1, id, "site/two/a", "x"), V5));
+    }
+    line.broker_got();
+    let another = two.sends(&message(1, 604, "site/two/a", "x"), V5);
+    let thousand = another.repeat(1000);
+    for _ in 0..66 {
+        line.broker_sends(&thousand);
     }
     assert_eq!(line.broker_got(), ["disconnect 82"]);
 }

@@ -1,6 +1,6 @@
 """A publisher that signs and a subscriber that verifies, each message: paho and PyJWT. Prints messages in a second.
 
-Usage: paho.py PORT QOS MESSAGES
+Usage: python.py PORT QOS MESSAGES
 """
 import base64, hashlib, multiprocessing, sys, threading, time
 import jwt, paho.mqtt.client as mqtt
