@@ -10,7 +10,7 @@ use crate::gateway::packet::{Publish, Version};
 use crate::gateway::rules::{Mode, Permissions, Rule, Rules};
 use bytes::BytesMut;
 use edgeseal_trust::id::DeviceId;
-use edgeseal_trust::registry::{Device, PeerKey};
+use edgeseal_trust::registry::{Device, DeviceState, KeyState, PeerKey};
 use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::token::{
     Check, Failure, ReceiveRule, Received, Rejection, Unverified, Verdict, Verified,
@@ -276,10 +276,15 @@ impl<'p> Message<'p> {
                 Step::Done(Err(_)) => {} // the memory has not learnt it
             }
         }
-        if let Step::NeedsKey(ticket) = self.peer(loaded, notary) {
-            return Step::NeedsKey(ticket);
+        let peer = match self.peer(loaded, notary) {
+            Step::NeedsKey(ticket) => return Step::NeedsKey(ticket),
+            Step::Done(peer) => peer,
+        };
+        // A broker keeps a flow open as long as it likes: revoking ends it.
+        if peer.as_ref().is_some_and(|peer| is_revoked(peer)) {
+            return self.judged_now(context, notary);
         }
-        let device = self.device(loaded, notary);
+        let device = peer.map(|peer| Arc::clone(&peer.device));
         Step::Done(Outcome::Again(first, device))
     }
 
@@ -345,4 +350,8 @@ impl<'p> Message<'p> {
             Err(_) => Step::Done(None),
         }
     }
+}
+
+fn is_revoked(peer: &PeerKey) -> bool {
+    peer.device.state == DeviceState::Revoked || peer.state == KeyState::Revoked
 }

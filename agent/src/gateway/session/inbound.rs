@@ -212,7 +212,13 @@ impl Session {
             // The program has it, over this very connection: its acknowledgement is on the way.
             return Ok(Identified::Known);
         }
-        if received && qos == Qos::ExactlyOnce {
+        if received && qos != Qos::ExactlyOnce {
+            // As another QoS the program would take what it has for something new.
+            return Err(Ending::broker_protocol(
+                "it repeats at QoS 1 what the program has at QoS 2 [MQTT-4.3.3-7]",
+            ));
+        }
+        if received {
             // The program has said so already.
             let version = self.upstream.version;
             let ack = acknowledgement(PacketType::PubRec, packet_id, 0, version);

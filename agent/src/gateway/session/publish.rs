@@ -35,6 +35,9 @@ impl Session {
                 return Err(IDENTIFIER_IN_USE);
             }
             if self.outbound.is_received(packet_id) {
+                if self.outbound.awaits_ack(packet_id) {
+                    return Ok(()); // ours is on its way, behind older ones
+                }
                 // The broker has it, and says so once.
                 let ack = acknowledgement(PacketType::PubRec, packet_id, 0, program.version);
                 let out = &mut self.local_output;

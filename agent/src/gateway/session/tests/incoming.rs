@@ -461,3 +461,20 @@ fn releases_are_handed_on_once() {
     line.program_sends(&pubrec(5, 0, V5));
     assert_eq!(line.broker_got(), [""; 0], "for nothing that was handed on");
 }
+
+#[test]
+fn what_the_program_has_at_qos_2_does_not_come_again_at_qos_1() {
+    let mut line = Line::running(V5);
+    let mut sent = Desk::new(2).sends(&message(2, 5, "site/two/a", "open"), V5);
+    line.broker_sends(&sent);
+    line.program_sends(&pubrec(5, 0, V5));
+    assert_eq!(line.program_got().len(), 1);
+    assert_eq!(line.broker_got(), ["pubrec 5 00"]);
+    if let Some(first) = sent.first_mut() {
+        *first = 0x3A; // DUP, QoS 1
+    }
+    line.broker_sends(&sent);
+    assert_eq!(line.broker_got(), ["disconnect 82"]);
+    let got = line.program_got();
+    assert!(got.iter().all(|packet| !packet.contains("open")), "{got:?}");
+}
