@@ -1,9 +1,13 @@
 //! What is handed on again.
 
-use super::{FirstVerdict, Got, Seen, Side, both, incoming, message, rule, user};
+use super::{
+    FirstVerdict, Got, Seen, Side, both, in_force_with, incoming, message, peer, rule, user,
+};
 use crate::gateway::packet::Property;
 use crate::gateway::rules::{Mode, Rule};
+use edgeseal_trust::registry::{Device, DeviceState, KeyState, PeerKey};
 use std::num::NonZeroU32;
+use std::sync::Arc;
 
 type Change = fn(&mut Seen);
 
@@ -34,6 +38,38 @@ fn a_repeated_message_keeps_its_first_verdict_whatever_the_time() {
         two.receives_with(&sent, Some(&first), None).outcome,
         "again"
     );
+}
+
+/// A broker keeps a flow open as long as it likes.
+#[test]
+fn a_first_verdict_ends_when_its_sender_or_key_is_revoked() {
+    let revoked_device = |mut peer: PeerKey| {
+        let device = Device {
+            state: DeviceState::Revoked,
+            ..(*peer.device).clone()
+        };
+        peer.device = Arc::new(device);
+        peer
+    };
+    let revoked_key = |peer| PeerKey {
+        state: KeyState::Revoked,
+        ..peer
+    };
+    for (one_now, code) in [
+        (revoked_device(peer(1, "one")), "device-revoked"),
+        (revoked_key(peer(1, "one")), "key-revoked"),
+    ] {
+        let (mut one, mut two) = both(Vec::new);
+        let mut sent = one.sent(&message("site/a", b"21", &[]));
+        let first = delivered(&mut two, &sent);
+        sent.dup = true;
+        let again = two.receives_with(&sent, Some(&first), None);
+        assert_eq!(again.outcome, "again");
+        two.engine.set_in_force(Some(in_force_with(2, one_now)));
+        let got = two.receives_with(&sent, Some(&first), None);
+        assert_eq!(got.outcome, code);
+        assert!(got.packet.is_none());
+    }
 }
 
 #[test]

@@ -172,7 +172,12 @@ pub(super) fn peer(seed: u8, id: &str) -> PeerKey {
 
 /// The trust data of the device with the key of this seed.
 pub(super) fn in_force(own: u8) -> InForce {
-    let keys: KeyTable = [peer(1, "one"), peer(2, "two")].into_iter().collect();
+    in_force_with(own, peer(1, "one"))
+}
+
+/// The same where `one` is another.
+pub(super) fn in_force_with(own: u8, one: PeerKey) -> InForce {
+    let keys: KeyTable = [one, peer(2, "two")].into_iter().collect();
     InForce {
         view: Arc::new(view()),
         own: keys.get(key(own).public().id()).map(|key| (&**key).into()),
