@@ -44,6 +44,18 @@ enum Pending {
     },
 }
 
+impl Pending {
+    fn filters(&self) -> impl Iterator<Item = &str> {
+        let (subscribed, unsubscribed) = match self {
+            Self::Subscribe { slots, .. } => (&**slots, &[][..]),
+            Self::Unsubscribe { slots } => (&[][..], &**slots),
+        };
+        let subscribed = subscribed.iter().filter_map(Slot::upstream);
+        let unsubscribed = unsubscribed.iter().filter_map(Option::as_deref);
+        subscribed.map(|(filter, _)| filter).chain(unsubscribed)
+    }
+}
+
 enum Slot {
     Refused(u8),
     Upstream(Box<str>, SubscribeOptions),
@@ -66,7 +78,7 @@ impl Subscriptions {
             return;
         }
         self.refused.retain(|(known, _)| **known != *topic);
-        if self.refused.len() < REFUSED {
+        if self.refused.len() < REFUSED && topic.len() <= REMEMBERED_OCTETS {
             self.refused.push((topic.into(), now));
         } else {
             self.refused_more = Some(now);
@@ -93,6 +105,12 @@ impl Subscriptions {
             .filter(|(filter, _)| all || matches_one(filter))
             .map(|(filter, active)| (filter.clone(), *active));
         self.repeats = repeats.collect();
+    }
+
+    /// Octets of the filters that the broker has not answered for.
+    fn pending_octets(&self) -> usize {
+        let slots = self.pending.values().flat_map(Pending::filters);
+        slots.map(str::len).fold(0, usize::saturating_add)
     }
 
     fn is_free(&self, packet_id: u16) -> bool {
@@ -179,8 +197,10 @@ impl Session {
                 Err(refused) => {
                     let (code, filter) = (refused.code, filter.to_owned());
                     add_code(&mut counts.filters_refused, code);
-                    let note = Note::FilterRefused { code, filter };
-                    self.actions.push_back(Action::Note(note));
+                    if self.actions.len() < NOTES {
+                        let note = Note::FilterRefused { code, filter };
+                        self.actions.push_back(Action::Note(note));
+                    }
                     Slot::Refused(refused.reason)
                 }
             });
@@ -261,7 +281,8 @@ impl Session {
             let code = said.next().ok_or(ACK_COUNT)?;
             codes.push(slot.code(Some(code)));
             let active = &mut self.subscriptions.active;
-            if code < 0x80 && (active.len() < ACTIVE || active.contains_key(filter)) {
+            let has_room = active.len() < ACTIVE && filter.len() <= REMEMBERED_OCTETS;
+            if code < 0x80 && (has_room || active.contains_key(filter)) {
                 let options = *options;
                 let subscription = Active {
                     options,
@@ -405,9 +426,11 @@ impl Session {
         if self.subscriptions.pending.contains_key(&packet_id) {
             return Err(IDENTIFIER_IN_USE);
         }
-        if self.subscriptions.pending.len() >= PENDING {
+        if self.subscriptions.pending.len() >= PENDING
+            || self.subscriptions.pending_octets() >= PENDING_OCTETS
+        {
             return Err(Ending::program_protocol(
-                "the program has 256 SUBSCRIBEs and UNSUBSCRIBEs unanswered",
+                "the program has 256 SUBSCRIBEs and UNSUBSCRIBEs, or filters of 256 KiB, unanswered",
             ));
         }
         Ok(())
@@ -457,8 +480,13 @@ const CURABLE: &[&str] = &[
 ];
 /// Unanswered requests, remembered subscriptions, remembered refusals of a session.
 const PENDING: usize = 256;
+const PENDING_OCTETS: usize = 256 * 1024;
 const ACTIVE: usize = 256;
 const REFUSED: usize = 256;
+/// A longer filter or topic is not remembered.
+const REMEMBERED_OCTETS: usize = 1024;
+/// Actions that wait at most, before a refused filter is no more than counted.
+const NOTES: usize = 64;
 const REFUSED_FOR: Duration = Duration::from_secs(3600);
 const SUBSCRIBE_TOO_LARGE: Ending = Ending::new(
     "packet-size",

@@ -198,3 +198,27 @@ fn what_no_trust_data_cures_and_what_was_long_ago_is_not_repeated() {
     assert_eq!(line.broker_got(), [""; 0]);
     assert_eq!(line.phase(), Phase::Runs);
 }
+
+#[test]
+fn filters_that_nobody_answers_for_are_bounded() {
+    let long = format!("site/{}", "a".repeat(60_000));
+    let mut line = Line::running(V5);
+    for id in 1..=5 {
+        line.program_sends(&subscribe(id, &[&long], V5));
+        line.broker_got();
+        assert_eq!(line.phase(), Phase::Runs);
+    }
+    line.program_sends(&subscribe(6, &[&long], V5));
+    assert_eq!(line.closed_by(), ["program-protocol"]);
+    // Answered ones count no more.
+    let mut line = Line::running(V5);
+    for id in 1..=20 {
+        line.program_sends(&subscribe(id, &[&long], V5));
+        line.broker_sends(&suback(id, &[0], V5));
+    }
+    assert_eq!(line.phase(), Phase::Runs);
+    let mut line = Line::running(V5);
+    let refused = vec!["secret/#"; 1000];
+    line.program_sends(&subscribe(1, &refused, V5));
+    assert!(line.notes.len() <= 64, "{}", line.notes.len());
+}
