@@ -49,6 +49,7 @@ impl Flow {
             sender,
             word,
             retain,
+            exactly_once,
             issued_at,
             ..
         } = &self.first;
@@ -61,7 +62,7 @@ impl Flow {
             hash.octets(),
             &issued_at.seconds().to_be_bytes(),
             &[number(*word)],
-            &[u8::from(*retain)],
+            &[u8::from(*retain) | (u8::from(*exactly_once) << 1)],
             &[length],
             name,
         ];
@@ -95,13 +96,14 @@ fn read(body: &[u8]) -> Option<Flow> {
     let (packet_id, rest) = field(rest)?;
     let (hash, rest) = field(rest)?;
     let (issued_at, rest) = field(rest)?;
-    let ([word, retain, length], rest) = field(rest)?;
+    let ([word, flags, length], rest) = field(rest)?;
     let name = rest.get(..usize::from(length))?;
     let first = FirstVerdict {
         hash: MessageHash::from_octets(hash),
         sender: DeviceId::parse(std::str::from_utf8(name).ok()?).ok()?,
         word: WORDS.into_iter().find(|known| number(*known) == word)?,
-        retain: retain != 0,
+        retain: flags & 1 != 0,
+        exactly_once: flags & 2 != 0,
         issued_at: UnixTime::from_seconds(u64::from_be_bytes(issued_at)),
         restored: true,
     };

@@ -20,6 +20,7 @@ fn first(number: u8) -> FirstVerdict {
         sender: DeviceId::parse(&format!("device-{number}")).unwrap(),
         word: VerdictWord::Verified,
         retain: false,
+        exactly_once: false,
         issued_at: UnixTime::from_seconds(1_800_000_000),
         restored: false,
     }
@@ -95,6 +96,7 @@ fn a_record_is_read_as_written_and_nothing_else_is_one() {
             first: FirstVerdict {
                 word,
                 retain,
+                exactly_once: !retain || word == VerdictWord::Observed,
                 sender: DeviceId::parse(&"x".repeat(64)).unwrap(),
                 ..restored(3)
             },

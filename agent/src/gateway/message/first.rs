@@ -1,6 +1,7 @@
 //! The verdict by which a message was handed on first, to hand it on again when the broker repeats it.
 
 use crate::gateway::packet::{Property, Publish};
+use crate::wire::Qos;
 use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::replay::Delivery;
 use edgeseal_trust::time::UnixTime;
@@ -23,6 +24,8 @@ pub struct FirstVerdict {
     pub word: VerdictWord,
     /// RETAIN as it was handed on.
     pub retain: bool,
+    /// It was handed on at QoS 2: the program takes nothing at QoS 1 for its repetition.
+    pub exactly_once: bool,
     /// `iat` of its token.
     pub issued_at: UnixTime,
     /// From the file of the process before this one: whether the replay memory knows it is not known, so it
@@ -97,12 +100,13 @@ fn field(hash: &mut Sha256, octets: &[u8]) {
 }
 
 impl FirstVerdict {
-    pub(super) fn new(hash: MessageHash, verified: &Verified, received_retain: bool) -> Self {
+    pub(super) fn new(hash: MessageHash, verified: &Verified, publish: &Publish<'_>) -> Self {
         Self {
             hash,
             sender: verified.device.id.clone(),
             word: VerdictWord::of(verified),
-            retain: received_retain || verified.delivery == Delivery::Retained,
+            retain: publish.retain || verified.delivery == Delivery::Retained,
+            exactly_once: publish.qos == Qos::ExactlyOnce,
             issued_at: verified.issued_at,
             restored: false,
         }

@@ -8,6 +8,7 @@ use super::{Copies, FirstVerdict, MessageHash, Notary, VerdictWord, is_ours};
 use crate::engine::{LoadedKey, Step};
 use crate::gateway::packet::{Publish, Version};
 use crate::gateway::rules::{Mode, Permissions, Rule, Rules};
+use crate::wire::Qos;
 use bytes::BytesMut;
 use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::registry::{Device, DeviceState, KeyState, PeerKey};
@@ -194,7 +195,10 @@ impl<'p> Message<'p> {
         context: &mut ReceiveContext<'_, '_>,
         notary: &mut dyn Notary,
     ) -> Step<Outcome> {
-        let first = context.first.filter(|first| Some(first.hash) == self.hash);
+        let exactly_once = self.publish.qos == Qos::ExactlyOnce;
+        let first = context
+            .first
+            .filter(|first| Some(first.hash) == self.hash && first.exactly_once == exactly_once);
         match first {
             Some(first) => self.judged_again(first, context, notary),
             None => self.judged_now(context, notary),
@@ -210,7 +214,7 @@ impl<'p> Message<'p> {
         let mut before_stored = |verified: &Verified| {
             first = self
                 .hash
-                .map(|hash| FirstVerdict::new(hash, verified, self.publish.retain));
+                .map(|hash| FirstVerdict::new(hash, verified, &self.publish));
             if let (Some(first), Some(_)) = (&first, self.publish.packet_id) {
                 (context.record)(first);
             }
@@ -246,7 +250,10 @@ impl<'p> Message<'p> {
         let (Rejection::Replay(_) | Rejection::WillSpent(_)) = why else {
             return None;
         };
-        let first = context.copies.another(self.hash?, self.identifiers?)?;
+        let first = FirstVerdict {
+            exactly_once: self.publish.qos == Qos::ExactlyOnce,
+            ..context.copies.another(self.hash?, self.identifiers?)?
+        };
         if self.publish.packet_id.is_some() {
             (context.record)(&first);
         }

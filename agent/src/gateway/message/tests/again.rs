@@ -5,6 +5,7 @@ use super::{
 };
 use crate::gateway::packet::Property;
 use crate::gateway::rules::{Mode, Rule};
+use crate::wire::Qos;
 use edgeseal_trust::registry::{Device, DeviceState, KeyState, PeerKey};
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -38,6 +39,27 @@ fn a_repeated_message_keeps_its_first_verdict_whatever_the_time() {
         two.receives_with(&sent, Some(&first), None).outcome,
         "again"
     );
+}
+
+/// A program holds what it got at QoS 2 by its identifier; at QoS 1 it would take it for another.
+#[test]
+fn a_first_verdict_is_of_one_quality_of_service() {
+    for (first_qos, other) in [
+        (Qos::ExactlyOnce, Qos::AtLeastOnce),
+        (Qos::AtLeastOnce, Qos::ExactlyOnce),
+    ] {
+        let (mut one, mut two) = both(Vec::new);
+        let mut sent = one.sent(&message("site/a", b"21", &[]));
+        sent.qos = first_qos;
+        let first = delivered(&mut two, &sent);
+        sent.dup = true;
+        let again = two.receives_with(&sent, Some(&first), None);
+        assert_eq!(again.outcome, "again");
+        sent.qos = other;
+        let got = two.receives_with(&sent, Some(&first), None);
+        assert_eq!(got.outcome, "replay");
+        assert!(got.packet.is_none());
+    }
 }
 
 /// A broker keeps a flow open as long as it likes.
