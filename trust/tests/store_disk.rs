@@ -20,6 +20,8 @@ use std::fs::{self, File};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
+use std::time::{Duration, Instant};
 
 #[test]
 fn a_full_disk_is_told_and_the_old_state_works_on() {
@@ -206,12 +208,18 @@ fn fill(dir: &Path, free: usize) {
         .unwrap();
 }
 
+/// The index's threads close their files a moment after the store is gone: until then the disk is busy.
 fn remount(dir: &Path, how: &str) {
-    let status = Command::new("mount")
-        .args(["-o", &format!("remount,{how}")])
-        .arg(dir)
-        .status();
-    assert!(status.unwrap().success());
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let mut mount = Command::new("mount");
+        mount.args(["-o", &format!("remount,{how}")]).arg(dir);
+        if mount.status().unwrap().success() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{} stays busy", dir.display());
+        thread::sleep(Duration::from_millis(20));
+    }
 }
 
 /// In the child: the directory on a small disk of its own. In the parent: nothing, once the child has
