@@ -401,15 +401,11 @@ impl Agent {
     fn with_all<T>(&self, work: impl FnOnce(&mut Working, &Now) -> T) -> T {
         let reading = self.clock.read();
         let mut working = self.working();
-        let judged = trust_reading(reading);
-        if judged.synchronized && !working.start_known {
+        let now = working.engine.now(trust_reading(reading));
+        if now.clock == ClockState::Synchronized && !working.start_known {
             working.start_known = true;
-            let start = judged.time.minus(reading.since_start.as_secs());
-            if let Some(memory) = working.engine.memory() {
-                memory.set_start(start);
-            }
+            working.engine.remember_since(&now, reading.since_start);
         }
-        let now = working.engine.now(judged);
         work(&mut working, &now)
     }
 

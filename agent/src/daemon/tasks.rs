@@ -11,6 +11,7 @@ use crate::log::LogHandle;
 use crate::notify::{self, Liveness, Pulse, Watchdog};
 use rustix::process::geteuid;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -56,7 +57,8 @@ pub(super) async fn work(
         tokio::spawn(watchdog.run(liveness));
     }
     tokio::spawn(keep_time(Arc::clone(&agent)));
-    tokio::spawn(keep_tidy(Arc::clone(&agent)));
+    let runtime = loaded.config.agent.runtime_directory.clone();
+    tokio::spawn(keep_tidy(Arc::clone(&agent), Arc::clone(&gateway), runtime));
     let mut reloader = Reloader::new(location, loaded.config, log, shared, Arc::clone(&gateway));
     notify::ready(&agent.summary());
     info!("{}", agent.summary());
@@ -114,14 +116,19 @@ async fn keep_time(agent: Arc<Agent>) {
 }
 
 /// Keeps the replay memory small, and its file alive.
-async fn keep_tidy(agent: Arc<Agent>) {
+async fn keep_tidy(agent: Arc<Agent>, gateway: Arc<Gateway>, runtime: PathBuf) {
     let mut turn = interval(TIDYING);
     turn.set_missed_tick_behavior(MissedTickBehavior::Delay);
     turn.tick().await; // the first comes at once, when there is nothing to tidy
     loop {
         turn.tick().await;
-        let agent = Arc::clone(&agent);
-        tokio::task::spawn_blocking(move || agent.tidy()).await.ok();
+        let (agent, gateway) = (Arc::clone(&agent), Arc::clone(&gateway));
+        let runtime = runtime.clone();
+        let tidying = move || {
+            agent.tidy();
+            gateway.keep_flows(&runtime);
+        };
+        tokio::task::spawn_blocking(tidying).await.ok();
     }
 }
 

@@ -1,14 +1,13 @@
 //! Reading a replay file, and what to make of it.
 
 use super::header::{BadHeader, BootId, Header, State};
+use super::ours::{NotOurs, open_ours};
 use edgeseal_trust::limits::WINDOW_OCTETS;
 use edgeseal_trust::replay::{Bounds, Past, Record, ReplayMemory, Restoration};
 use edgeseal_trust::time::UnixTime;
-use rustix::fs::{Mode, OFlags};
 use std::fmt;
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, BufReader, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// Where a memory comes from.
@@ -67,6 +66,15 @@ impl Why {
             Self::Permissions => "replay-permissions",
             Self::Unreadable(_) => "replay-unreadable",
             Self::Version(_) => "replay-version",
+        }
+    }
+}
+
+impl From<NotOurs> for Why {
+    fn from(why: NotOurs) -> Self {
+        match why {
+            NotOurs::Permissions => Self::Permissions,
+            NotOurs::Unreadable(error) => Self::Unreadable(error),
         }
     }
 }
@@ -135,13 +143,10 @@ fn read(
     bounds: Bounds,
     start: UnixTime,
 ) -> Result<Option<(ReplayMemory, Restoration)>, Why> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from) {
-        Ok(file) => File::from(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Why::Unreadable(error)),
+    let Some((file, metadata)) = open_ours(path)? else {
+        return Ok(None);
     };
-    let records = expect_ours(&file)?;
+    let records = record_count(&metadata)?;
     let mut file = BufReader::new(file);
     let mut octets = [0; WINDOW_OCTETS];
     file.read_exact(&mut octets).map_err(|_| Why::NotWhole)?;
@@ -180,15 +185,8 @@ fn expect_usable(header: &Header, origin: Origin, own: Own, records: u64) -> Res
     }
 }
 
-/// Whether the file is ours alone; answers how many records it has room for.
-fn expect_ours(file: &File) -> Result<u64, Why> {
-    let metadata = file.metadata().map_err(Why::Unreadable)?;
-    let ours = metadata.is_file()
-        && metadata.uid() == rustix::process::geteuid().as_raw()
-        && metadata.mode() & 0o077 == 0;
-    if !ours {
-        return Err(Why::Permissions);
-    }
+/// How many records a file of whole ones has.
+fn record_count(metadata: &Metadata) -> Result<u64, Why> {
     let octets = u64::try_from(WINDOW_OCTETS).unwrap_or(u64::MAX);
     match (
         metadata.len().checked_div(octets),

@@ -6,6 +6,7 @@
 
 mod header;
 mod load;
+mod ours;
 
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use edgeseal_trust::replay::{Bounds, Record, ReplayMemory};
 use edgeseal_trust::time::UnixTime;
 pub(crate) use header::BootId;
 use header::{Header, State};
+pub(crate) use ours::{NotOurs, open_ours};
 use rustix::fs::{Mode, OFlags};
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};

@@ -2,12 +2,13 @@
 
 use super::record::{FLOW_RECORD_OCTETS, FlowRecord};
 use super::{FLOWS, FlowSlots, Flows};
-use crate::replay_file::{BOOT_ID, BootId, ReplayFileError, boot_id, failed, remove, replace};
-use rustix::fs::{Mode, OFlags};
+use crate::replay_file::{
+    BOOT_ID, BootId, NotOurs, ReplayFileError, boot_id, failed, open_ours, remove, replace,
+};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// Keeps what [`Flows`] must not forget.
@@ -63,6 +64,15 @@ impl Why {
             Self::Permissions => "flows-permissions",
             Self::Unreadable(_) => "flows-unreadable",
             Self::Version(_) => "flows-version",
+        }
+    }
+}
+
+impl From<NotOurs> for Why {
+    fn from(why: NotOurs) -> Self {
+        match why {
+            NotOurs::Permissions => Self::Permissions,
+            NotOurs::Unreadable(error) => Self::Unreadable(error),
         }
     }
 }
@@ -146,19 +156,9 @@ impl FlowSlots for FlowFile {
 
 /// The flows in a file and how many records were refused; nothing where there is no file.
 fn read(path: &Path, boot: BootId) -> Result<Option<(Flows, u32)>, Why> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = match rustix::fs::open(path, flags, Mode::empty()).map_err(io::Error::from) {
-        Ok(file) => File::from(file),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Why::Unreadable(error)),
+    let Some((file, _)) = open_ours(path)? else {
+        return Ok(None);
     };
-    let metadata = file.metadata().map_err(Why::Unreadable)?;
-    let ours = metadata.is_file()
-        && metadata.uid() == rustix::process::geteuid().as_raw()
-        && metadata.mode() & 0o077 == 0;
-    if !ours {
-        return Err(Why::Permissions);
-    }
     let mut file = BufReader::new(file);
     let mut record = [0; FLOW_RECORD_OCTETS];
     file.read_exact(&mut record).map_err(|_| Why::NotWhole)?;

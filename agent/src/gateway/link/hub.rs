@@ -5,17 +5,18 @@ use super::status::{Card, ConnectionStatus};
 use super::upstream::Upstream;
 use crate::daemon::{Agent, AgentNotary};
 use crate::gateway::clients::{Clients, ConnectionId};
-use crate::gateway::flows::Flows;
+use crate::gateway::flows::{FlowFile, Flows};
 use crate::gateway::metrics::GatewayCounts;
 use crate::gateway::rules::Rules;
 use crate::gateway::session::{Event, Note, Session, Surroundings};
 use crate::log::{Escaped, RefusalLog, Repeat};
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::{Semaphore, mpsc, watch};
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 /// What all connections share.
 pub(super) struct Hub {
@@ -113,6 +114,12 @@ impl Hub {
             now,
         };
         session.handle(event, &mut around);
+        if let Some(failure) = flows.take_failure() {
+            error!(
+                code = "flows-file",
+                "what is in flight is remembered in this process only, until its file can be begun anew: {failure}"
+            );
+        }
         if is_v311 != was_v311 {
             upstream.set_v311(is_v311);
         }
@@ -185,6 +192,16 @@ impl Hub {
         self.together().clients.tidy(now);
         for summary in self.refusals().due(now) {
             info!("{summary}");
+        }
+    }
+
+    /// Begins the file of what is in flight anew, where it had to be given up. Blocks while it writes.
+    pub(super) fn keep_flows(&self, runtime: &Path) {
+        if let Err(error) = FlowFile::reattach(runtime, &mut self.together().flows) {
+            warn!(
+                code = error.code(),
+                "the file of what is in flight cannot be begun anew: {error}"
+            );
         }
     }
 

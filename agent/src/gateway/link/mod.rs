@@ -38,6 +38,7 @@ use accept::{Door, accept};
 use hub::{Hub, Letter};
 use plan::Plan;
 use sockets::LocalSocket;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::watch;
@@ -128,6 +129,12 @@ impl Gateway {
         };
         gateway.reload(config)?;
         Ok(gateway)
+    }
+
+    /// Begins the file of what is in flight anew in the runtime directory, where it had to be given up:
+    /// no room, or none at the start. To be called now and then; blocks while it writes.
+    pub fn keep_flows(&self, runtime: &Path) {
+        self.hub.keep_flows(runtime);
     }
 
     /// Takes a new configuration over, or nothing of it. Rules count from the next decision on;

@@ -3,6 +3,7 @@
 use super::rig::{Broker, Rig, publish};
 use crate::gateway::packet::{Framed, Framer, PacketType, Version};
 use bytes::BytesMut;
+use std::os::unix::fs::MetadataExt;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinSet;
 
@@ -102,4 +103,19 @@ async fn whoever_holds_most_of_a_full_memory_is_closed() {
     assert_eq!(rig.counted("buffers-full"), 1);
     quick.ping().await;
     rig.until(|status| status.buffered_octets == 0).await;
+}
+
+#[tokio::test]
+async fn the_file_of_what_is_in_flight_is_begun_anew() {
+    let broker = Broker::open().await;
+    let rig = Rig::at(&broker); // whose flows have no file, as after a start without room
+    let runtime = tempfile::tempdir().unwrap();
+    let file = runtime.path().join("flows");
+    rig.gateway.keep_flows(&runtime.path().join("missing"));
+    assert!(!file.exists());
+    rig.gateway.keep_flows(runtime.path());
+    let begun = std::fs::metadata(&file).unwrap();
+    rig.gateway.keep_flows(runtime.path());
+    let kept = std::fs::metadata(&file).unwrap();
+    assert_eq!(begun.ino(), kept.ino(), "nothing is to be done");
 }
