@@ -5,19 +5,18 @@ use super::listen::Socket;
 use super::patient::Patient;
 use super::problem::Problem;
 use super::{Asker, Shared};
-use crate::notify::Pulse;
+use crate::notify::{Pulse, Turns};
 use crate::wire::ErrorClass;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::collections::HashMap;
-use std::future::pending;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use tracing::{debug, warn};
 
 /// The process at the other end, by the kernel's word (`SO_PEERCRED`, unix(7)).
@@ -61,7 +60,7 @@ pub async fn serve(
     pulse: Option<(Pulse, Duration)>,
 ) {
     let mut connections = JoinSet::new();
-    let mut turn = pulse.as_ref().map(|(_, period)| interval(*period));
+    let mut turns = Turns::new(pulse);
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
@@ -74,11 +73,9 @@ pub async fn serve(
                 }
             },
             Some(_) = connections.join_next() => {}
-            () = tick(turn.as_mut()) => {}
+            () = turns.due() => {}
         }
-        if let Some((pulse, _)) = &pulse {
-            pulse.tick();
-        }
+        turns.tick();
     }
     drop(socket);
     let all_ended = async { while connections.join_next().await.is_some() {} };
@@ -231,15 +228,6 @@ async fn converse(stream: UnixStream, peer: Peer, place: Place, mut stop: watch:
 /// Returns when the agent is to stop, or its master is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     stop.wait_for(|stop| *stop).await.ok();
-}
-
-async fn tick(turn: Option<&mut tokio::time::Interval>) {
-    match turn {
-        Some(turn) => {
-            turn.tick().await;
-        }
-        None => pending().await,
-    }
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -2,6 +2,7 @@
 //! alive. Without `NOTIFY_SOCKET` in the environment all of it does nothing.
 
 mod liveness;
+mod turns;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use sd_notify::NotifyState;
 use tracing::warn;
 
 pub use liveness::{Alive, Liveness, Pulse};
+pub use turns::Turns;
 
 use crate::log::Escaped;
 

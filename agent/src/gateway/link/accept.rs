@@ -6,14 +6,13 @@ use super::pump::Connection;
 use super::refuse::refuse;
 use super::sockets::{Accepted, LocalSocket};
 use crate::gateway::metrics::add_code;
-use crate::notify::Pulse;
-use std::future::pending;
+use crate::notify::{Pulse, Turns};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
-use tokio::time::{Interval, interval, sleep};
+use tokio::time::sleep;
 use tracing::warn;
 
 /// What an accept loop shares with whoever reloads and shows it.
@@ -70,7 +69,7 @@ pub(super) async fn accept(
     pulse: Option<(Pulse, Duration)>,
 ) {
     let mut connections = JoinSet::new();
-    let mut turn = pulse.as_ref().map(|(_, period)| interval(*period));
+    let mut turns = Turns::new(pulse);
     loop {
         tokio::select! {
             () = stopped(&mut stop) => break,
@@ -83,18 +82,14 @@ pub(super) async fn accept(
                 }
             },
             Some(_) = connections.join_next() => {}
-            () = tick(turn.as_mut()) => {}
+            () = turns.due() => {}
         }
-        if let Some((pulse, _)) = &pulse {
-            pulse.tick();
-        }
+        turns.tick();
     }
     drop(socket);
     hub.tell_all(Some(door.plan().number), Letter::Stop);
     while connections.join_next().await.is_some() {
-        if let Some((pulse, _)) = &pulse {
-            pulse.tick();
-        }
+        turns.tick();
     }
 }
 
@@ -134,15 +129,6 @@ fn let_in(accepted: Accepted, door: &Arc<Door>, hub: &Arc<Hub>, connections: &mu
 /// Returns when nobody is to be let in any more, or the gateway is gone.
 async fn stopped(stop: &mut watch::Receiver<bool>) {
     stop.wait_for(|stop| *stop).await.ok();
-}
-
-async fn tick(turn: Option<&mut Interval>) {
-    match turn {
-        Some(turn) => {
-            turn.tick().await;
-        }
-        None => pending().await,
-    }
 }
 
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
