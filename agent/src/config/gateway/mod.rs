@@ -225,14 +225,6 @@ impl GatewayConfig {
     pub fn is_on(&self) -> bool {
         !self.listeners.is_empty()
     }
-
-    /// The upstream of a listener.
-    #[must_use]
-    pub fn upstream_of(&self, listener: &ListenerConfig) -> Option<&UpstreamConfig> {
-        self.upstreams
-            .iter()
-            .find(|upstream| upstream.name == listener.upstream)
-    }
 }
 
 impl ListenerConfig {

@@ -76,11 +76,8 @@ impl DraftRule {
     fn contradictions(&self) -> Vec<Refusal> {
         let (keys, why, hint): (&[&str], _, _) = if self.mode == Mode::Pass {
             let why = "has no effect: mode \"pass\" neither signs nor judges";
-            (
-                ALL_BUT_TOPIC_AND_MODE,
-                why,
-                "leave it out, or take another mode",
-            )
+            let others = RULE.keys.get(ALWAYS_IN_EFFECT..).unwrap_or_default();
+            (others, why, "leave it out, or take another mode")
         } else if self.outgoing.relay {
             let why = "has no effect: what is relayed is passed as it was signed elsewhere";
             (OF_SIGNING, why, "leave it out, or relay")
@@ -287,21 +284,8 @@ const AS_PUBLISHED: EntryKind = EntryKind {
     max: 1,
     too_many: "",
 };
-const ALL_BUT_TOPIC_AND_MODE: &[&str] = &[
-    "audience",
-    "lifetime_seconds",
-    "form",
-    "kind",
-    "vouch",
-    "relay",
-    "accept",
-    "command",
-    "max_age_seconds",
-    "receive_audience",
-    "as_published",
-    "after_power_loss",
-    "bind_user_properties",
-];
+/// `topic` and `mode` come first among the keys of a rule; both have an effect whatever the others say.
+const ALWAYS_IN_EFFECT: usize = 2;
 const OF_SIGNING: &[&str] = &["audience", "lifetime_seconds", "form", "vouch"];
 const MODES: [(&str, Mode); 3] = [
     ("enforce", Mode::Enforce),

@@ -51,11 +51,6 @@ impl Framer {
         }
     }
 
-    /// Another limit, from the next packet on.
-    pub const fn set_max_octets(&mut self, max_octets: u32) {
-        self.max_octets = max_octets;
-    }
-
     /// The version of the connection, once it is known: 3.1.1 has no AUTH, and numbers its statements differently.
     pub const fn set_version(&mut self, version: Version) {
         self.version = version;

@@ -171,15 +171,6 @@ impl<'a> Properties<'a> {
         })
     }
 
-    /// Topic Alias Maximum.
-    #[must_use]
-    pub fn topic_alias_maximum(&self) -> Option<u16> {
-        self.find(|property| match property {
-            Property::TopicAliasMaximum(number) => Some(number),
-            _ => None,
-        })
-    }
-
     /// Will Delay Interval in seconds.
     #[must_use]
     pub fn will_delay_interval(&self) -> Option<u32> {

@@ -62,23 +62,17 @@ impl<'a> Subscribe<'a> {
         std::iter::from_fn(move || read_subscription(&mut cursor).ok())
     }
 
-    pub(super) fn read(mut cursor: Cursor<'a>) -> Result<Self, Malformed> {
-        let version = cursor.version();
-        let packet_id = cursor.packet_id()?;
-        let carrier = Carrier::Packet(PacketType::Subscribe);
-        let properties = Properties::read(&mut cursor, carrier)?;
-        if cursor.is_empty() {
-            return Err(SUBSCRIBE_WITHOUT_FILTER.broken(version));
-        }
-        let payload = cursor.rest();
-        while !cursor.is_empty() {
-            read_subscription(&mut cursor)?;
-        }
+    pub(super) fn read(cursor: Cursor<'a>) -> Result<Self, Malformed> {
+        let without_filter = &SUBSCRIBE_WITHOUT_FILTER;
+        let read = read_list(cursor, PacketType::Subscribe, without_filter, |cursor| {
+            read_subscription(cursor).map(drop)
+        });
+        let (packet_id, properties, payload) = read?;
         Ok(Self {
             packet_id,
             properties,
             payload,
-            version,
+            version: cursor.version(),
         })
     }
 
@@ -100,23 +94,17 @@ impl<'a> Unsubscribe<'a> {
         std::iter::from_fn(move || read_filter(&mut cursor).ok())
     }
 
-    pub(super) fn read(mut cursor: Cursor<'a>) -> Result<Self, Malformed> {
-        let version = cursor.version();
-        let packet_id = cursor.packet_id()?;
-        let carrier = Carrier::Packet(PacketType::Unsubscribe);
-        let properties = Properties::read(&mut cursor, carrier)?;
-        if cursor.is_empty() {
-            return Err(UNSUBSCRIBE_WITHOUT_FILTER.broken(version));
-        }
-        let payload = cursor.rest();
-        while !cursor.is_empty() {
-            read_filter(&mut cursor)?;
-        }
+    pub(super) fn read(cursor: Cursor<'a>) -> Result<Self, Malformed> {
+        let without_filter = &UNSUBSCRIBE_WITHOUT_FILTER;
+        let read = read_list(cursor, PacketType::Unsubscribe, without_filter, |cursor| {
+            read_filter(cursor).map(drop)
+        });
+        let (packet_id, properties, payload) = read?;
         Ok(Self {
             packet_id,
             properties,
             payload,
-            version,
+            version: cursor.version(),
         })
     }
 
@@ -223,6 +211,25 @@ pub fn write_unsubscribe<'a>(
         out.properties(properties, version)?;
         filters.clone().try_for_each(|filter| out.text(filter))
     })
+}
+
+/// Packet identifier, properties and at least one of what `read_one` reads, as octets.
+fn read_list<'a>(
+    mut cursor: Cursor<'a>,
+    packet_type: PacketType,
+    without_any: &Clause,
+    mut read_one: impl FnMut(&mut Cursor<'a>) -> Result<(), Malformed>,
+) -> Result<(u16, Properties<'a>, &'a [u8]), Malformed> {
+    let packet_id = cursor.packet_id()?;
+    let properties = Properties::read(&mut cursor, Carrier::Packet(packet_type))?;
+    if cursor.is_empty() {
+        return Err(without_any.broken(cursor.version()));
+    }
+    let payload = cursor.rest();
+    while !cursor.is_empty() {
+        read_one(&mut cursor)?;
+    }
+    Ok((packet_id, properties, payload))
 }
 
 fn read_subscription<'a>(

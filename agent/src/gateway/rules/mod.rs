@@ -141,21 +141,13 @@ impl Rules {
         }
     }
 
-    /// Whether a topic that these lists let a program receive may come under [`Mode::Enforce`]: where
+    /// Whether a topic of these filters, `{device}` being any, may come under [`Mode::Enforce`]: where
     /// none does, a failure of the agent holds up nothing.
     #[must_use]
-    pub fn may_enforce(&self, permissions: &Permissions) -> bool {
-        permissions
-            .subscribe_for_any_device()
-            .any(|filter| self.may_enforce_filter(&filter))
-    }
-
-    /// The same for topics of these filters, `{device}` being any.
-    #[must_use]
-    pub fn may_enforce_any(&self, filters: &[TopicFilter]) -> bool {
+    pub fn may_enforce(&self, filters: &[TopicFilter]) -> bool {
         filters
             .iter()
-            .any(|filter| self.may_enforce_filter(&filter.as_str().replace("{device}", "+")))
+            .any(|filter| self.may_enforce_filter(&permissions::for_any_device(filter)))
     }
 
     fn may_enforce_filter(&self, filter: &str) -> bool {

@@ -50,13 +50,6 @@ impl Permissions {
             .any(|allowed| allowed.matches(topic, device))
     }
 
-    /// The filters of `subscribe`, each with `+` for `{device}`.
-    pub(super) fn subscribe_for_any_device(&self) -> impl Iterator<Item = String> {
-        self.subscribe
-            .iter()
-            .map(|filter| filter.as_str().replace(DEVICE, "+"))
-    }
-
     /// What both lists grant together.
     #[must_use]
     pub fn added_to(mut self, other: &Self) -> Self {
@@ -64,6 +57,11 @@ impl Permissions {
         self.subscribe.extend(other.subscribe.iter().cloned());
         self
     }
+}
+
+/// The filter with `+` for `{device}`.
+pub(super) fn for_any_device(filter: &TopicFilter) -> String {
+    filter.as_str().replace(DEVICE, "+")
 }
 
 /// The filter with `{device}` replaced; nothing without a device. A device id has no wildcard and no

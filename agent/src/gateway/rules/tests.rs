@@ -135,12 +135,8 @@ fn the_rule_for_a_whole_subscription_is_the_rule_for_each_of_its_topics() {
             .filter(|(_, matches)| **matches)
             .map(|(one, _)| rules.find(topic(one)))
             .collect();
-        let permissions = Permissions {
-            publish: Vec::new(),
-            subscribe: vec![filter(text)],
-        };
         let enforced = decided.iter().any(|rule| rule.mode == Mode::Enforce);
-        assert!(rules.may_enforce(&permissions) || !enforced, "{text}");
+        assert!(rules.may_enforce(&[filter(text)]) || !enforced, "{text}");
         if let Some(only) = rules.only_rule_for(text) {
             assert!(decided.iter().all(|rule| *rule == only), "{text}");
         }
@@ -188,10 +184,6 @@ fn the_first_rule_that_matches_decides() {
 
 #[test]
 fn enforcement_is_ruled_out_only_where_every_topic_passes() {
-    let permissions = |text: &str| Permissions {
-        publish: vec![filter("#")],
-        subscribe: vec![filter(text)],
-    };
     let passing = rules(&[("site/#", Mode::Pass), ("raw/+", Mode::Observe)]);
     for (text, expected) in [
         ("site/a", false),
@@ -203,10 +195,10 @@ fn enforcement_is_ruled_out_only_where_every_topic_passes() {
         ("{device}/x", true),
         ("other", true),
     ] {
-        assert_eq!(passing.may_enforce(&permissions(text)), expected, "{text}");
+        assert_eq!(passing.may_enforce(&[filter(text)]), expected, "{text}");
     }
-    assert!(!passing.may_enforce(&Permissions::default()));
-    assert!(!rules(&[("#", Mode::Observe)]).may_enforce(&permissions("#")));
+    assert!(!passing.may_enforce(&[]));
+    assert!(!rules(&[("#", Mode::Observe)]).may_enforce(&[filter("#")]));
 }
 
 #[test]

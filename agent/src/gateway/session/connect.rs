@@ -214,11 +214,11 @@ impl Session {
             return Ok(());
         };
         let rules = around.rules;
-        if rules.may_enforce_any(&program.permissions.subscribe) {
+        if rules.may_enforce(&program.permissions.subscribe) {
             let able = around.notary.can_judge();
             able.map_err(|failure| Ending::failure(failure.code(), failure.to_string()))?;
         }
-        if rules.may_enforce_any(&program.permissions.publish) {
+        if rules.may_enforce(&program.permissions.publish) {
             let able = around.notary.can_sign();
             able.map_err(|failure| Ending::failure(failure.code(), failure.to_string()))?;
         }

@@ -70,7 +70,7 @@ fn a_listener_has_the_defaults_of_the_documentation() {
     assert_eq!(listener.permissions, Permissions::default());
     assert_eq!(listener.client_id.as_str(), "{client_id}");
     assert_eq!(listener.max_connections, 64);
-    let upstream = gateway.upstream_of(listener).unwrap();
+    let upstream = upstream_of(&gateway, listener);
     let url = UpstreamUrl::Mqtt {
         host: "broker".to_owned(),
         port: 1883,
@@ -113,11 +113,8 @@ fn every_key_is_taken() {
         (8, true, true)
     );
     assert_eq!(second.name, "2");
-    assert_eq!(
-        gateway.upstream_of(second).unwrap().version,
-        UpstreamVersion::V311
-    );
-    let main = gateway.upstream_of(apps).unwrap();
+    assert_eq!(upstream_of(&gateway, second).version, UpstreamVersion::V311);
+    let main = upstream_of(&gateway, apps);
     let tls = main.tls.as_ref().unwrap();
     assert_eq!((tls.alpn.len(), tls.client.is_some()), (1, true));
     assert_eq!(tls.server_name.as_deref(), Some("inner.example"));
@@ -522,3 +519,8 @@ after_power_loss = "accept"
 topic = "debug/#"
 mode = "pass"
 "#;
+
+fn upstream_of<'a>(gateway: &'a GatewayConfig, listener: &ListenerConfig) -> &'a UpstreamConfig {
+    let named = |upstream: &&UpstreamConfig| upstream.name == listener.upstream;
+    gateway.upstreams.iter().find(named).unwrap()
+}

@@ -62,25 +62,6 @@ fn the_limit_counts_the_whole_packet() {
 }
 
 #[test]
-fn a_new_limit_holds_from_the_next_packet_on() {
-    let packet = framed(0x30, b"\0\x01ax");
-    let mut framer = Framer::new(5);
-    let mut input = BytesMut::from(&packet[..3]);
-    assert_eq!(framer.next(&mut input), Ok(None));
-    framer.set_max_octets(6);
-    input.put(&packet[3..]);
-    input.put(&packet[..]);
-    assert!(matches!(
-        framer.next(&mut input),
-        Ok(Some(Framed::Oversized(_)))
-    ));
-    assert!(matches!(
-        framer.next(&mut input),
-        Ok(Some(Framed::Packet(_)))
-    ));
-}
-
-#[test]
 fn the_first_octet_alone_is_enough_to_refuse() {
     for version in VERSIONS {
         for first in 0..=u8::MAX {
