@@ -2,6 +2,7 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod bounds;
+mod epochs;
 mod histories;
 mod rules;
 mod statements;
