@@ -1,4 +1,5 @@
 //! Whom a proof convinces, and whom a lie does not.
+#![allow(clippy::arithmetic_side_effects)]
 
 use super::{CloneProof, NoProof, prove};
 use crate::document::fixture::{ISSUED, key};
