@@ -4,6 +4,7 @@
 mod bounds;
 mod epochs;
 mod histories;
+mod honest;
 mod rules;
 mod statements;
 mod storage;
