@@ -6,8 +6,13 @@ mod duration;
 pub(crate) mod group;
 pub(crate) mod inspect;
 pub(crate) mod publish;
+pub(crate) mod reach;
 pub(crate) mod role;
+mod signing;
 pub(crate) mod status;
+
+pub(crate) use reach::Reach;
+pub(crate) use signing::Signing;
 
 use crate::error::Result;
 use crate::registry::{Access, Registry};

@@ -157,6 +157,7 @@ impl Stage {
                 property("edgeseal-sender", "sensor"),
                 property("edgeseal-verdict", "verified"),
             ],
+            ..Arrival::default()
         };
         self.broker.send(&labelled).await?;
         let code = self.pump.outcome(LOG, "all is well").await?;
@@ -168,7 +169,7 @@ impl Stage {
         let command = Arrival {
             topic: COMMAND.to_owned(),
             payload: b"off".to_vec(),
-            user_properties: Vec::new(),
+            ..Arrival::default()
         };
         let stranger = stranger.map_err(|why| why.to_string())?;
         let sent = stranger.publish(&command).await;

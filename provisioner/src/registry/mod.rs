@@ -9,20 +9,25 @@
 //! join-tokens.jsonl      one join token a line, sorted by id: what it allows, and who used it
 //! pending/               requests that wait for the operator, rejections, counts of refusals
 //! published/             manifest.json and shard/<sha256>.json of the last publish
+//! prepared/              the same of a manifest that waits for signatures
+//! broker.json            the broker that carries the documents
 //! .lock .gitignore .gitattributes
 //! ```
 //! Every file is replaced at once or not at all. A file that cannot be read is a refusal that names
 //! file and line, never an empty registry.
 
 mod atomic;
+mod broker_settings;
 mod device;
 mod load;
 mod lock;
 mod pending;
+mod prepared;
 mod published;
 mod tokens;
 
 pub(crate) use atomic::sync_directory;
+pub(crate) use broker_settings::BrokerSettings;
 pub(crate) use device::{DeviceRecord, KeyRecord, key_state_word, state_word};
 pub(crate) use lock::Access;
 pub(crate) use pending::{Pending, PendingRequest};

@@ -69,6 +69,11 @@ impl Registry {
         Err(load::corrupt(&path, None, "its SHA-256 is not its name"))
     }
 
+    /// Whether the last publish has this shard, undamaged.
+    pub(crate) fn has_shard(&self, digest: Digest) -> bool {
+        self.shard(digest).is_ok()
+    }
+
     /// The lowest sequence that may be signed.
     pub(crate) fn next_sequence(&self, last: Option<&Manifest>) -> u64 {
         let after = last.map_or(1, |manifest| manifest.sequence.saturating_add(1));
