@@ -9,6 +9,7 @@ mod clock;
 mod command;
 mod confirm;
 mod demo;
+mod enrollment;
 mod error;
 mod input;
 mod keys;

@@ -93,6 +93,16 @@ impl DeviceRecord {
         self.state == DeviceState::Pending && self.keys.is_empty()
     }
 
+    /// The same device, believed by this key.
+    pub(crate) fn approved(&self, key: VerifyingKey) -> Self {
+        Self {
+            state: DeviceState::Active,
+            keys: vec![KeyRecord::new(key)],
+            request_words: None,
+            ..self.clone()
+        }
+    }
+
     /// Brings roles and groups into order, each once.
     pub(crate) fn tidy(&mut self) {
         self.roles.sort();

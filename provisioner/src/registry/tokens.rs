@@ -84,9 +84,9 @@ impl Tokens {
     /// Adds a token, or replaces it. Nothing is on disk before [`Registry::save_tokens`].
     pub(crate) fn put(&mut self, token: TokenRecord) {
         if let Some(used) = &token.used {
-            self.by_user.insert(used.kid, token.id.clone());
+            self.by_user.insert(used.kid, token.id);
         }
-        self.by_id.insert(token.id.clone(), token);
+        self.by_id.insert(token.id, token);
         self.is_changed = true;
     }
 
