@@ -9,6 +9,7 @@ mod clock;
 mod command;
 mod confirm;
 mod demo;
+mod distribution;
 mod enrollment;
 mod error;
 mod input;

@@ -8,7 +8,7 @@
 //! root/<version>.json    signed roots
 //! join-tokens.jsonl      one join token a line, sorted by id: what it allows, and who used it
 //! pending/               requests that wait for the operator, rejections, counts of refusals
-//! published/             manifest.json and shard/<sha256>.json of the last publish
+//! published/             manifest.json and shard/<sha256>.json of the last publish, distribution.json: what brokers have of it
 //! prepared/              the same of a manifest that waits for signatures
 //! broker.json            the broker that carries the documents
 //! .lock .gitignore .gitattributes
@@ -18,6 +18,7 @@
 
 mod atomic;
 mod broker_settings;
+mod carried;
 mod device;
 mod load;
 mod lock;
@@ -26,8 +27,9 @@ mod prepared;
 mod published;
 mod tokens;
 
-pub(crate) use atomic::sync_directory;
+pub(crate) use atomic::{replace_file, sync_directory};
 pub(crate) use broker_settings::BrokerSettings;
+pub(crate) use carried::Carried;
 pub(crate) use device::{DeviceRecord, KeyRecord, key_state_word, state_word};
 pub(crate) use lock::Access;
 pub(crate) use pending::{Pending, PendingRequest};

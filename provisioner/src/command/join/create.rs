@@ -178,7 +178,7 @@ impl Args {
 impl Press<'_> {
     /// Makes them in portions: thousands are not lost because of one.
     fn all(&self, cards: &[Card], context: &Context) -> Result<Vec<(JoinId, Option<DeviceId>)>> {
-        let bar = progress(cards.len(), "join files", context.style);
+        let bar = progress(context.style, cards.len(), "join files");
         let mut tokens = self.registry.tokens()?;
         let mut made = Vec::with_capacity(cards.len());
         for portion in cards.chunks(PORTION) {

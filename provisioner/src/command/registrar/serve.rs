@@ -159,7 +159,7 @@ impl Registrar<'_> {
         let signed = self.sign(&mut desk, &judged)?;
         if self.is_behind {
             let shards = Shards::Changed;
-            distribution::publish(desk.registry(), &self.endpoint, shards, self.quiet())?;
+            distribution::publish(desk.registry(), &self.endpoint, shards, self.style())?;
             self.is_behind = false;
         }
         self.next_look = Instant::now() + LOOK;
@@ -186,7 +186,7 @@ impl Registrar<'_> {
             return Ok(true);
         }
         let wish = Wish::default();
-        match sign_with(desk.registry_mut(), &self.signers, &wish, self.quiet())? {
+        match sign_with(desk.registry_mut(), &self.signers, &wish, self.style())? {
             Outcome::Signed(_) => {
                 self.is_behind = true;
                 Ok(true)
@@ -230,11 +230,6 @@ impl Registrar<'_> {
     }
 
     const fn style(&self) -> Style {
-        self.context.style
-    }
-
-    /// Nobody watches progress bars here.
-    const fn quiet(&self) -> Style {
         self.context.style
     }
 }
