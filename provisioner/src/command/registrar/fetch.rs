@@ -6,7 +6,7 @@ use super::line::Line;
 use crate::command::{Context, Reach, duration};
 use crate::distribution;
 use crate::enrollment::{DEFAULT_OVERLAP_SECONDS, Desk, Judged};
-use crate::error::Result;
+use crate::error::{CommandError, Result};
 use crate::registry::Access;
 use crate::render::Report;
 use serde_json::json;
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         let waiting = judged.iter().filter(|judged| !judged.decision.is_believed());
         line.answer(waiting, now).await?;
         line.close().await;
-        Ok(())
+        Ok::<(), CommandError>(())
     })?;
     let mut lines = Vec::new();
     for judged in &judged {

@@ -31,6 +31,7 @@ fn a_token_is_used_once_whatever_is_written_when_the_power_goes() {
             1 => assert_eq!((thief, honest), ("join-expired", "enrolled")),
             _ => assert_eq!((thief, honest), ("join-expired", "again")),
         }
+        drop(desk);
         let mut desk = rig.desk();
         let thief = desk.take(&card.request("pump-9", &key(66)), None, NOW);
         let expected = if written == 0 { "enrolled" } else { "join-used" };
