@@ -1,6 +1,8 @@
 //! The command line.
 
-use crate::command::{self, Context, device, domain, group, inspect, join, publish, registrar, role, status};
+use crate::command::{
+    self, Context, device, domain, group, inspect, join, publish, registrar, role, status,
+};
 use crate::demo::{self, DemoArgs};
 use crate::error::CommandError;
 use crate::render::{self, Style};

@@ -18,7 +18,10 @@ impl Desk {
     ) -> Result<Decision, Refusal> {
         let kid = request.key.id();
         // A token that this key has used is judged by the time of that use: a crash may lie in between.
-        let used_at = self.tokens.used_by(kid).and_then(|token| token.used.as_ref());
+        let used_at = self
+            .tokens
+            .used_by(kid)
+            .and_then(|token| token.used.as_ref());
         let judged_at = used_at.map_or(now, |used| used.at);
         let token = request
             .judge_join(&self.registrar, self.registry.domain(), judged_at)
@@ -90,7 +93,7 @@ impl Desk {
         device.roles.extend(token.roles.iter().cloned());
         device.groups.extend(token.groups.iter().cloned());
         device.tidy();
-        device.join = Some(token.id.clone());
+        device.join = Some(token.id);
         if request.draft.serial.is_some() {
             device.serial.clone_from(&request.draft.serial);
         }

@@ -82,6 +82,9 @@ impl Desk {
 }
 
 fn not_waiting(kid: KeyId) -> CommandError {
-    CommandError::no("request-unknown", format!("no request of the key {kid} waits"))
-        .hint("edgeseal device pending")
+    CommandError::no(
+        "request-unknown",
+        format!("no request of the key {kid} waits"),
+    )
+    .hint("edgeseal device pending")
 }

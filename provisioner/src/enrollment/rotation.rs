@@ -103,7 +103,10 @@ impl Desk {
             }
             _ => Err(Refusal::new(
                 "request-replayed",
-                format!("{kid} is an old key of {}: an old request is replayed", owner.id),
+                format!(
+                    "{kid} is an old key of {}: an old request is replayed",
+                    owner.id
+                ),
             )),
         }
     }
@@ -131,7 +134,10 @@ impl Desk {
             Some(KeyState::Active | KeyState::Retiring) => Ok(device.clone()),
             _ => Err(Refusal::new(
                 "request-replayed",
-                format!("{} is an old key of {id}: an old request is replayed", request.old),
+                format!(
+                    "{} is an old key of {id}: an old request is replayed",
+                    request.old
+                ),
             )),
         }
     }
@@ -188,10 +194,7 @@ impl DeviceRecord {
 ///
 /// # Errors
 /// The registry does not take a device back.
-pub(crate) fn retire_due(
-    registry: &mut Registry,
-    now: UnixTime,
-) -> CommandResult<Vec<DeviceId>> {
+pub(crate) fn retire_due(registry: &mut Registry, now: UnixTime) -> CommandResult<Vec<DeviceId>> {
     let due = registry.devices().values();
     let due: Vec<DeviceRecord> = due
         .filter(|device| device.keys.iter().any(|key| key.is_due(now)))

@@ -173,12 +173,13 @@ impl Registry {
     pub(crate) fn pending(&self) -> Result<Pending> {
         let dir = self.dir.join(DIR);
         let mut pending = Pending::default();
-        load::each_line(&dir.join(WAITING), |request: PendingRequest| {
-            match pending.put(request) {
+        load::each_line(
+            &dir.join(WAITING),
+            |request: PendingRequest| match pending.put(request) {
                 true => Ok(()),
                 false => Err("more requests than may wait".to_owned()),
-            }
-        })?;
+            },
+        )?;
         load::each_line(&dir.join(REJECTED), |rejected: RejectedRequest| {
             pending.remember(rejected);
             Ok(())
@@ -186,8 +187,8 @@ impl Registry {
         let path = dir.join(REFUSED);
         if let Some(octets) = load::read_if_there(&path, MOST_OCTETS)? {
             let refused = serde_json::from_slice(&octets);
-            pending.refused = refused
-                .map_err(|why| load::corrupt(&path, Some(why.line()), &why.to_string()))?;
+            pending.refused =
+                refused.map_err(|why| load::corrupt(&path, Some(why.line()), &why.to_string()))?;
         }
         pending.changed = Changed::default();
         Ok(pending)

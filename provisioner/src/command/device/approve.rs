@@ -137,6 +137,9 @@ fn kept(words: &str, id: &DeviceId) -> Result<Words> {
 }
 
 fn unknown(id: &DeviceId) -> CommandError {
-    CommandError::no("device-unknown", format!("no device {id} in the registry, and no request for it waits"))
-        .hint("edgeseal device pending")
+    CommandError::no(
+        "device-unknown",
+        format!("no device {id} in the registry, and no request for it waits"),
+    )
+    .hint("edgeseal device pending")
 }

@@ -105,7 +105,11 @@ impl Tally {
             let verb = if applied { "are" } else { "would be" };
             let _ = write!(text, "{expected} {verb} expected by their serial, ");
         }
-        let _ = write!(text, "{present} there already, {} bad lines", self.bad.len());
+        let _ = write!(
+            text,
+            "{present} there already, {} bad lines",
+            self.bad.len()
+        );
         if !import.dry_run && !applied {
             text.push_str(
                 "\nNothing was changed. Correct the lines, or add the good ones with --keep-going.",
@@ -233,7 +237,8 @@ impl Columns {
         let mut device = match text.filter(|(_, text)| !text.is_empty() || serial.is_none()) {
             Some((column, text)) => {
                 let key = column.read(text);
-                let key = key.map_err(|why| CommandError::no(why.code(), format!("{id}: {why}")))?;
+                let key =
+                    key.map_err(|why| CommandError::no(why.code(), format!("{id}: {why}")))?;
                 DeviceRecord::new(id, key, DeviceState::Active)
             }
             None if serial.is_some() => DeviceRecord::expected(id),

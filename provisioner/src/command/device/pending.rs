@@ -29,7 +29,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     waiting.sort_by_key(|request| (request.since, request.kid));
     for request in waiting.iter().take(args.most) {
         let who = request.device.as_ref().map_or("(no id)", |id| id.as_str());
-        let _ = write!(text, "{who}: since {} [{}]", request.since.date(), request.why);
+        let _ = write!(
+            text,
+            "{who}: since {} [{}]",
+            request.since.date(),
+            request.why
+        );
         if let Some(serial) = &request.serial {
             let _ = write!(text, " board {}", escaped(serial));
         }
@@ -50,7 +55,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let expected = registry.devices().values();
     let expected = expected.filter(|device| device.is_expected()).count();
     let count = waiting.len().saturating_add(by_hand.len());
-    let _ = write!(text, "{count} requests wait, {expected} devices are expected");
+    let _ = write!(
+        text,
+        "{count} requests wait, {expected} devices are expected"
+    );
     for (code, refused) in pending.refused() {
         let _ = write!(
             text,

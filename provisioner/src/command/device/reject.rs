@@ -14,8 +14,10 @@ use serde_json::json;
 
 /// What it is given.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  edgeseal device reject shed-1 --reason 'not one of ours'\n  \
-    edgeseal device reject --all --older 1d --reason flood")]
+#[command(
+    after_help = "Examples:\n  edgeseal device reject shed-1 --reason 'not one of ours'\n  \
+    edgeseal device reject --all --older 1d --reason flood"
+)]
 pub(crate) struct Args {
     /// Id that the device asks for
     #[arg(value_parser = DeviceId::parse, required_unless_present = "all", conflicts_with = "all")]
@@ -59,7 +61,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     desk.commit()?;
     let count = kids.len();
     Ok(Report::new(
-        format!("{count} requests rejected; the registrar tells the devices so when they ask again"),
+        format!(
+            "{count} requests rejected; the registrar tells the devices so when they ask again"
+        ),
         json!({ "rejected": kids }),
     ))
 }
@@ -67,7 +71,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
 fn reason(text: &str) -> std::result::Result<String, String> {
     let is_one_line = !text.chars().any(char::is_control);
     if text.is_empty() || text.len() > limits::REASON_OCTETS || !is_one_line {
-        return Err(format!("a reason is one line of 1 to {} octets", limits::REASON_OCTETS));
+        return Err(format!(
+            "a reason is one line of 1 to {} octets",
+            limits::REASON_OCTETS
+        ));
     }
     Ok(text.to_owned())
 }

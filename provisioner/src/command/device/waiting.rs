@@ -54,8 +54,11 @@ pub(super) fn find(desk: &Desk, id: &DeviceId, choice: &Choice) -> Result<KeyId>
             let named: Vec<_> = named.collect();
             match named.as_slice() {
                 [only] => Ok(only.kid),
-                [] => Err(CommandError::no("request-unknown", format!("no request for {id} waits"))
-                    .hint("edgeseal device pending; for a request without an id give its --words")),
+                [] => Err(CommandError::no(
+                    "request-unknown",
+                    format!("no request for {id} waits"),
+                )
+                .hint("edgeseal device pending; for a request without an id give its --words")),
                 several => Err(CommandError::no(
                     "request-ambiguous",
                     format!("{} requests ask to be {id}", several.len()),

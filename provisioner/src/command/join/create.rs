@@ -140,7 +140,10 @@ impl Args {
             )
             .hint("edgeseal domain broker mqtts://HOST --ca FILE"));
         };
-        let password = self.device_password_file.clone().map(PassphraseSource::File);
+        let password = self
+            .device_password_file
+            .clone()
+            .map(PassphraseSource::File);
         let password = password.map(|file| file.ask("the broker")).transpose()?;
         Ok(Broker {
             url: settings.url,
@@ -165,7 +168,8 @@ impl Args {
             .filter_map(|token| token.device.as_ref())
             .collect();
         let expected = registry.devices().values();
-        let expected = expected.filter(|device| device.is_expected() && !has_one.contains(&device.id));
+        let expected =
+            expected.filter(|device| device.is_expected() && !has_one.contains(&device.id));
         Ok(expected
             .map(|device| Card {
                 device: Some(device.id.clone()),
@@ -245,7 +249,12 @@ impl Press<'_> {
         let path = self.args.out.join(name);
         let write = |path: &Path| {
             let mut options = std::fs::OpenOptions::new();
-            let mut file = options.write(true).create(true).truncate(true).mode(mode).open(path)?;
+            let mut file = options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(mode)
+                .open(path)?;
             file.write_all(octets)?;
             file.sync_all()
         };

@@ -12,7 +12,9 @@ use std::fmt::Write as _;
 
 /// What it is given.
 #[derive(clap::Args)]
-#[command(after_help = "Examples:\n  edgeseal join list --state unused\n  edgeseal join list --json")]
+#[command(
+    after_help = "Examples:\n  edgeseal join list --state unused\n  edgeseal join list --json"
+)]
 pub(crate) struct Args {
     /// Only tokens in this state
     #[arg(long)]
@@ -52,7 +54,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         }
         rows.push(row);
     }
-    let _ = write!(text, "{} of {} join tokens", rows.len(), tokens.iter().count());
+    let _ = write!(
+        text,
+        "{} of {} join tokens",
+        rows.len(),
+        tokens.iter().count()
+    );
     for (code, refused) in pending.refused() {
         let _ = write!(
             text,

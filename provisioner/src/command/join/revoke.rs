@@ -40,7 +40,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let changed = token.revoked_at.is_none();
     if changed {
         let revoked_at = Some(clock::now());
-        tokens.put(TokenRecord { revoked_at, ..token });
+        tokens.put(TokenRecord {
+            revoked_at,
+            ..token
+        });
         registry.save_tokens(&mut tokens)?;
     }
     let text = if changed {

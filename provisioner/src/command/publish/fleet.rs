@@ -2,7 +2,9 @@
 
 use crate::error::{CommandError, Result};
 use crate::registry::Registry;
-use edgeseal_trust::document::{DeviceEntry, Digest, Document, DocumentRejection, Manifest, Shard, shard_of};
+use edgeseal_trust::document::{
+    DeviceEntry, Digest, Document, DocumentRejection, Manifest, Shard, shard_of,
+};
 use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::limits;
 use std::collections::{BTreeMap, HashSet};

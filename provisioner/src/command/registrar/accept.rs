@@ -55,7 +55,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     }
     desk.commit()?;
     lines.push(account.text());
-    if account.count("enrolled").saturating_add(account.count("rotated")) > 0 {
+    if account
+        .count("enrolled")
+        .saturating_add(account.count("rotated"))
+        > 0
+    {
         lines.push("Next: edgeseal publish --keys DIR".to_owned());
     }
     if account.count("pending") > 0 {

@@ -45,7 +45,9 @@ impl Account {
             return "no requests".to_owned();
         }
         let counts = self.decisions.iter();
-        let counts: Vec<String> = counts.map(|(word, count)| format!("{count} {word}")).collect();
+        let counts: Vec<String> = counts
+            .map(|(word, count)| format!("{count} {word}"))
+            .collect();
         let mut text = counts.join(", ");
         for (code, count) in &self.refused {
             let _ = write!(text, " [{code}: {count}]");
@@ -71,7 +73,11 @@ pub(super) fn tell(judged: &Judged) -> String {
         Decision::Enrolled => format!("{who}: enrolled"),
         Decision::Pending { why } => format!("{who}: waits for the operator [{why}]"),
         Decision::Refused(refusal) => {
-            format!("{who}: refused: {} [{}]", escaped(&refusal.reason), refusal.code)
+            format!(
+                "{who}: refused: {} [{}]",
+                escaped(&refusal.reason),
+                refusal.code
+            )
         }
         Decision::Rejected { reason } => format!("{who}: rejected before: {}", escaped(reason)),
         Decision::Rotated => format!("{who}: has a new key"),

@@ -52,7 +52,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
             judged.extend(decided);
         }
         desk.commit()?;
-        let waiting = judged.iter().filter(|judged| !judged.decision.is_believed());
+        let waiting = judged
+            .iter()
+            .filter(|judged| !judged.decision.is_believed());
         line.answer(waiting, now).await?;
         line.close().await;
         Ok::<(), CommandError>(())
@@ -63,7 +65,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         lines.push(tell(judged));
     }
     lines.push(account.text());
-    if account.count("enrolled").saturating_add(account.count("rotated")) > 0 {
+    if account
+        .count("enrolled")
+        .saturating_add(account.count("rotated"))
+        > 0
+    {
         lines.push("Next: edgeseal publish --keys DIR".to_owned());
     }
     if account.count("pending") > 0 {

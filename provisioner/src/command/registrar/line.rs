@@ -73,7 +73,10 @@ impl Line {
             let Some(arrival) = arrival.map_err(|why| reach::failed(&why))? else {
                 break;
             };
-            let incoming = self.admit(arrival).await.map_err(|why| reach::failed(&why))?;
+            let incoming = self
+                .admit(arrival)
+                .await
+                .map_err(|why| reach::failed(&why))?;
             if let Some(incoming) = incoming {
                 octets = octets.saturating_add(incoming.octets.len());
                 batch.push(incoming);
@@ -101,7 +104,10 @@ impl Line {
             let Some((kid, octets)) = answer_to(judged) else {
                 continue;
             };
-            let is_new = self.answered.get(&kid).is_none_or(|sent| sent.octets != octets);
+            let is_new = self
+                .answered
+                .get(&kid)
+                .is_none_or(|sent| sent.octets != octets);
             let has_room = self.answered.len() < MOST_ANSWERS || self.answered.contains_key(&kid);
             if is_new && has_room {
                 let topic = CarrierTopic::Answer(kid).name(&self.domain);
@@ -180,7 +186,10 @@ fn answer_to(judged: &Judged) -> Option<(KeyId, Vec<u8>)> {
         request: judged.request,
         state,
         reason: reason.as_deref().map(short),
-        words: judged.words.as_deref().and_then(|words| Words::parse(words).ok()),
+        words: judged
+            .words
+            .as_deref()
+            .and_then(|words| Words::parse(words).ok()),
     };
     Some((kid, answer.write().ok()?))
 }

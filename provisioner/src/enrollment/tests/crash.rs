@@ -34,7 +34,11 @@ fn a_token_is_used_once_whatever_is_written_when_the_power_goes() {
         drop(desk);
         let mut desk = rig.desk();
         let thief = desk.take(&card.request("pump-9", &key(66)), None, NOW);
-        let expected = if written == 0 { "enrolled" } else { "join-used" };
+        let expected = if written == 0 {
+            "enrolled"
+        } else {
+            "join-used"
+        };
         assert_eq!(code(&thief), expected, "{written} parts written");
         let honest = desk.take(&request, None, NOW);
         let expected = if written == 0 { "join-used" } else { "again" };

@@ -21,7 +21,11 @@ fn an_active_device_gets_its_next_key_and_the_old_one_is_retired_later() {
     let mut desk = rig.desk();
     let due = NOW.plus(OVERLAP);
     assert_eq!(next_due(desk.registry()), Some(due));
-    assert!(retire_due(desk.registry_mut(), due.minus(1)).unwrap().is_empty());
+    assert!(
+        retire_due(desk.registry_mut(), due.minus(1))
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(
         retire_due(desk.registry_mut(), due).unwrap(),
         [device("pump-1")]
@@ -83,7 +87,10 @@ fn a_rotation_needs_both_keys_and_the_devices_own() {
     rig.add("pump-2", &key(20));
     for (request, expected) in [
         (rotation("pump-1", &key(20), &key(11)), "rotation-device"),
-        (rotation("pump-1", &key(30), &key(11)), "rotation-unknown-key"),
+        (
+            rotation("pump-1", &key(30), &key(11)),
+            "rotation-unknown-key",
+        ),
         (rotation("pump-1", &key(10), &key(20)), "key-in-use"),
     ] {
         assert_eq!(code(&rig.take(&request)), expected);

@@ -16,8 +16,12 @@ fn a_plain_request_waits_is_approved_and_is_answered_again() {
     let mut desk = rig.desk();
     assert_eq!(desk.pending().iter().len(), 1);
     let kid = key(10).public().id();
-    assert_eq!(judged.words.as_ref(), Some(&desk.pending().get(kid).unwrap().words));
-    let dress = |device: &mut crate::registry::DeviceRecord| device.roles.push(super::role("sensor"));
+    assert_eq!(
+        judged.words.as_ref(),
+        Some(&desk.pending().get(kid).unwrap().words)
+    );
+    let dress =
+        |device: &mut crate::registry::DeviceRecord| device.roles.push(super::role("sensor"));
     let decision = desk.approve(kid, &device("pump-1"), &dress, NOW).unwrap();
     assert_eq!(decision.word(), "enrolled");
     desk.commit().unwrap();
@@ -37,7 +41,10 @@ fn what_was_rejected_stays_so_and_another_request_may_come() {
     let kid = key(10).public().id();
     desk.reject(kid, "no serial", NOW).unwrap();
     desk.commit().unwrap();
-    assert_eq!(desk.reject(kid, "again", NOW).unwrap_err().code, "request-unknown");
+    assert_eq!(
+        desk.reject(kid, "again", NOW).unwrap_err().code,
+        "request-unknown"
+    );
     drop(desk);
     assert_eq!(code(&rig.take(&request)), "rejected");
     let anew = RequestDraft {
@@ -61,7 +68,9 @@ fn an_id_of_another_key_cannot_be_asked_for() {
     }
     let mut desk = rig.desk();
     let id = device("pump-2");
-    let _ = desk.approve(first.public().id(), &id, &|_| {}, NOW).unwrap();
+    let _ = desk
+        .approve(first.public().id(), &id, &|_| {}, NOW)
+        .unwrap();
     let refused = desk.approve(second.public().id(), &id, &|_| {}, NOW);
     assert_eq!(refused.unwrap_err().code, "device-exists");
 }
