@@ -1,6 +1,8 @@
 //! The command line.
 
-use crate::command::{self, Context, device, domain, group, inspect, publish, role, status};
+use crate::command::{
+    self, Context, device, domain, group, inspect, publish, registrar, role, root, status,
+};
 use crate::demo::{self, DemoArgs};
 use crate::error::CommandError;
 use crate::render::{self, Style};
@@ -42,7 +44,9 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Group(verb) => finish(group::run(verb, &context)),
         Verb::Inspect(args) => finish(inspect::run(&args, &context)),
         Verb::Publish(args) => finish(publish::run(&args, &context)),
+        Verb::Registrar(verb) => finish(registrar::run(verb, &context)),
         Verb::Role(verb) => finish(role::run(verb, &context)),
+        Verb::Root(verb) => finish(root::run(verb, &context)),
         Verb::Status => finish(status::run(&context)),
     }
 }
@@ -84,9 +88,15 @@ enum Verb {
     Inspect(inspect::Args),
     /// Sign the registry and write the bundle file for the devices
     Publish(publish::Args),
+    /// The keys that sign manifests
+    #[command(subcommand)]
+    Registrar(registrar::Verb),
     /// Roles and what they grant
     #[command(subcommand)]
     Role(role::Verb),
+    /// The root: who may sign roots and manifests
+    #[command(subcommand)]
+    Root(root::Verb),
     /// What the registry holds, what was published, what is not yet
     #[command(after_help = "Example:\n  edgeseal status --json")]
     Status,

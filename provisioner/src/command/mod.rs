@@ -7,7 +7,9 @@ pub(crate) mod group;
 pub(crate) mod inspect;
 pub(crate) mod publish;
 pub(crate) mod reach;
+pub(crate) mod registrar;
 pub(crate) mod role;
+pub(crate) mod root;
 mod signing;
 pub(crate) mod status;
 

@@ -22,7 +22,7 @@ mod lock;
 mod prepared;
 mod published;
 
-pub(crate) use atomic::sync_directory;
+pub(crate) use atomic::{sync_directory, write_file};
 pub(crate) use broker_settings::BrokerSettings;
 pub(crate) use device::{DeviceRecord, key_state_word, state_word};
 pub(crate) use lock::Access;
