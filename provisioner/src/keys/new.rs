@@ -27,13 +27,17 @@ impl NewKeys {
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if count > limits::AUTHORITY_KEYS {
             let reason = format!("a root names at most {} keys", limits::AUTHORITY_KEYS);
-            return Err(crate::error::CommandError::usage("key-count", reason)
-                .hint("make fewer new keys"));
+            return Err(
+                crate::error::CommandError::usage("key-count", reason).hint("make fewer new keys")
+            );
         }
         let free = (1_usize..)
             .map(|number| path_of(dir, purpose, number))
             .filter(|path| path.symlink_metadata().is_err());
-        let keys: Result<_> = free.take(count).map(|path| Ok((path, generate()?))).collect();
+        let keys: Result<_> = free
+            .take(count)
+            .map(|path| Ok((path, generate()?)))
+            .collect();
         Ok(Self {
             dir: dir.to_owned(),
             keys: keys?,

@@ -79,7 +79,9 @@ pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
         .prefix(".edgeseal-")
         .tempfile_in(dir)
         .map_err(failed)?;
-    let written = file.write_all(bytes).and_then(|()| file.as_file().sync_all());
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.as_file().sync_all());
     written.map_err(failed)?;
     file.persist(path).map_err(|why| failed(why.error))?;
     sync_directory(dir)

@@ -93,7 +93,8 @@ impl Registry {
     /// The lowest sequence that may be signed under `root_version`. A root lets sequences start
     /// anywhere, so one that was driven up under the root before does not count.
     pub(crate) fn next_sequence(&self, last: Option<&Manifest>, root_version: u64) -> u64 {
-        let last = last.filter(|last| last.root_version >= root_version || last.sequence < RESTART_SEQUENCE);
+        let last = last
+            .filter(|last| last.root_version >= root_version || last.sequence < RESTART_SEQUENCE);
         let after = last.map_or(1, |manifest| manifest.sequence.saturating_add(1));
         self.domain.next_sequence.max(after)
     }

@@ -126,8 +126,9 @@ impl Args {
             (None, [only]) => Ok(vec![only.id()]),
             (None, several) => {
                 let reason = format!("{} registrar keys, and none is named", several.len());
-                Err(CommandError::usage("key-not-named", reason)
-                    .hint("--replace KID names the one that goes (edgeseal root show), or --keep-old"))
+                Err(CommandError::usage("key-not-named", reason).hint(
+                    "--replace KID names the one that goes (edgeseal root show), or --keep-old",
+                ))
             }
         }
     }
@@ -172,7 +173,10 @@ impl Args {
                     content.sequence,
                     root.content().version
                 );
-                (done, json!({ "sequence": sequence, "honest_sequence": content.sequence }))
+                (
+                    done,
+                    json!({ "sequence": sequence, "honest_sequence": content.sequence }),
+                )
             }
             Outcome::Prepared(prepared) => (prepared.waits("").to_string(), Value::Null),
         };

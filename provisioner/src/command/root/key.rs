@@ -37,7 +37,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let kids: Vec<String> = new.public().map(|key| key.id().to_string()).collect();
     let jwk: Vec<String> = new
         .public()
-        .map(|key| serde_json::to_value(public_jwk(&key)).unwrap_or_default().to_string())
+        .map(|key| {
+            serde_json::to_value(public_jwk(&key))
+                .unwrap_or_default()
+                .to_string()
+        })
         .collect();
     let source = source(args.passphrase_file.as_ref());
     let made = new.write(|| source.choose("the root key").map(Some))?;

@@ -54,15 +54,17 @@ fn apply(name: &str, before: &Authority, change: &Change) -> Result<Authority> {
     for kid in &change.remove {
         if before.key(*kid).is_none() {
             let reason = format!("{kid} is no {name} key of the last root");
-            return Err(CommandError::no("key-unknown", reason)
-                .hint("edgeseal root show lists the keys"));
+            return Err(
+                CommandError::no("key-unknown", reason).hint("edgeseal root show lists the keys")
+            );
         }
     }
     for key in &change.add {
         if before.key(key.id()).is_some() {
             let reason = format!("{} is a {name} key of the last root already", key.id());
-            return Err(CommandError::no("key-in-use", reason)
-                .hint("edgeseal root show lists the keys"));
+            return Err(
+                CommandError::no("key-in-use", reason).hint("edgeseal root show lists the keys")
+            );
         }
     }
     let kept = before.keys().iter();

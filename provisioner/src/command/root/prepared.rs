@@ -65,9 +65,8 @@ impl PreparedRoot {
         let octets =
             input::read(path, MOST_OCTETS).map_err(|why| CommandError::io("read", path, &why))?;
         let not_one = |why: &dyn std::fmt::Display| {
-            CommandError::no("not-a-prepared-root", format!("{}: {why}", path.display())).hint(
-                "name the file that edgeseal root rotate wrote, or the last who signed it",
-            )
+            CommandError::no("not-a-prepared-root", format!("{}: {why}", path.display()))
+                .hint("name the file that edgeseal root rotate wrote, or the last who signed it")
         };
         let text: Text = serde_json::from_slice(&octets).map_err(|why| not_one(&why))?;
         if text.edgeseal_prepared_root != FORMAT {
@@ -198,8 +197,9 @@ impl PreparedRoot {
         };
         let judged = evaluate(current, offer, None).and_then(|evaluation| evaluation.finish());
         let update = judged.map_err(|why| {
-            CommandError::no(why.code(), format!("the root is not accepted: {why}"))
-                .hint("edgeseal root show shows the newest root; its successor is exactly one higher")
+            CommandError::no(why.code(), format!("the root is not accepted: {why}")).hint(
+                "edgeseal root show shows the newest root; its successor is exactly one higher",
+            )
         })?;
         if !update.new_roots.is_empty() {
             registry.keep_root(&update.root)?;
@@ -264,8 +264,9 @@ struct Text {
 }
 
 fn refused(why: &DocumentRejection) -> CommandError {
-    CommandError::no(why.code(), format!("the root: {why}"))
-        .hint("edgeseal root show lists the keys; a root carries at most 16 of each and 16 signatures")
+    CommandError::no(why.code(), format!("the root: {why}")).hint(
+        "edgeseal root show lists the keys; a root carries at most 16 of each and 16 signatures",
+    )
 }
 
 const FORMAT: u64 = 1;

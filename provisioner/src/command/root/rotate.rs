@@ -7,7 +7,7 @@ use super::{accept, changes};
 use crate::command::Context;
 use crate::error::{CommandError, Result};
 use crate::input;
-use crate::keys::{self, NewKeys, Purpose};
+use crate::keys::{NewKeys, Purpose};
 use crate::registry::Access;
 use crate::render::Report;
 use crate::{clock, confirm};
@@ -134,8 +134,9 @@ pub(crate) fn no_root_key(dirs: &[PathBuf]) -> CommandError {
         "no key in {} is a root key of this root or the next",
         dirs.join(", ")
     );
-    CommandError::no("threshold", reason)
-        .hint("--keys names the directory of the root keys (root-*.pem); edgeseal root show lists them")
+    CommandError::no("threshold", reason).hint(
+        "--keys names the directory of the root keys (root-*.pem); edgeseal root show lists them",
+    )
 }
 
 /// A kid on the command line.
@@ -150,7 +151,8 @@ fn read_keys(paths: &[PathBuf]) -> Result<Vec<VerifyingKey>> {
 }
 
 fn read_key(path: &Path) -> Result<VerifyingKey> {
-    let octets = input::read(path, JWK_OCTETS).map_err(|why| CommandError::io("read", path, &why))?;
+    let octets =
+        input::read(path, JWK_OCTETS).map_err(|why| CommandError::io("read", path, &why))?;
     parse_jwk(&octets).map_err(|why| {
         CommandError::no(why.code(), format!("{}: {why}", path.display()))
             .hint("it is the public key that edgeseal root key wrote, as a JWK")

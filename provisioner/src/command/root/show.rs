@@ -55,7 +55,10 @@ fn text(root: &Document<Root>, newest: u64, now: UnixTime) -> String {
         let (needed, count) = (authority.threshold(), authority.keys().len());
         let kids = authority.keys().iter();
         let kids: Vec<String> = kids.map(|key| format!("    {}", key.id())).collect();
-        format!("  {name} keys, {needed} of {count} must sign:\n{}", kids.join("\n"))
+        format!(
+            "  {name} keys, {needed} of {count} must sign:\n{}",
+            kids.join("\n")
+        )
     };
     format!(
         "{} root version {}, {place}\n  words: {}\n  made on {}, {expiry} {}\n{}\n{}",

@@ -19,11 +19,10 @@ pub(crate) struct RootSigning {
 impl RootSigning {
     /// The first directory: where new keys go unless another one is named.
     pub(crate) fn first_directory(&self) -> Result<PathBuf> {
-        self.keys
-            .first()
-            .cloned()
-            .ok_or_else(|| CommandError::usage("keys-not-named", "no directory for keys is named")
-                .hint("give --keys DIR, or set EDGESEAL_KEYS"))
+        self.keys.first().cloned().ok_or_else(|| {
+            CommandError::usage("keys-not-named", "no directory for keys is named")
+                .hint("give --keys DIR, or set EDGESEAL_KEYS")
+        })
     }
 
     /// Where the passphrase comes from.
