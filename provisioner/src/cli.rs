@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::command::{
-    self, Context, device, domain, group, inspect, publish, registrar, role, root, status,
+    self, Context, device, domain, group, inspect, join, publish, registrar, role, root, status,
 };
 use crate::demo::{self, DemoArgs};
 use crate::error::CommandError;
@@ -43,6 +43,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Domain(verb) => finish(domain::run(verb, &context)),
         Verb::Group(verb) => finish(group::run(verb, &context)),
         Verb::Inspect(args) => finish(inspect::run(&args, &context)),
+        Verb::Join(verb) => finish(join::run(verb, &context)),
         Verb::Publish(args) => finish(publish::run(&args, &context)),
         Verb::Registrar(verb) => finish(registrar::run(verb, &context)),
         Verb::Role(verb) => finish(role::run(verb, &context)),
@@ -86,9 +87,12 @@ enum Verb {
     Group(group::Verb),
     /// Show what a document, bundle file, request or token says
     Inspect(inspect::Args),
+    /// Join files: a device enrolls by one without anybody watching
+    #[command(subcommand)]
+    Join(join::Verb),
     /// Sign the registry and write the bundle file for the devices
     Publish(publish::Args),
-    /// The keys that sign manifests
+    /// Judge what devices ask for: from files, from the broker, or unattended; exchange its key
     #[command(subcommand)]
     Registrar(registrar::Verb),
     /// Roles and what they grant

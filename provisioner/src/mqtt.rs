@@ -206,15 +206,21 @@ impl Connection {
         })
     }
 
-    /// Ends a subscription.
+    /// Ends subscriptions.
     ///
     /// # Errors
     /// [`MqttError::Ended`].
-    pub(crate) async fn unsubscribe(&self, filter: &str) -> Result<(), MqttError> {
-        let unsubscribe = self.client.unsubscribe(filter);
-        let answer = self.expect(&self.unsubscribes, unsubscribe).await?;
-        // That there was none is no reason to stop.
-        self.answer(answer).await.map(drop)
+    pub(crate) async fn unsubscribe(&self, filters: &[&str]) -> Result<(), MqttError> {
+        let mut answers = Vec::new();
+        for filter in filters {
+            let unsubscribe = self.client.unsubscribe(*filter);
+            answers.push(self.expect(&self.unsubscribes, unsubscribe).await?);
+        }
+        for answer in answers {
+            // That there was none is no reason to stop.
+            let _ = self.answer(answer).await?;
+        }
+        Ok(())
     }
 
     /// The next message, if one arrives within `patience`. The one before it is acknowledged now. May be cancelled.

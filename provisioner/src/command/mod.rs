@@ -5,6 +5,7 @@ pub(crate) mod domain;
 mod duration;
 pub(crate) mod group;
 pub(crate) mod inspect;
+pub(crate) mod join;
 pub(crate) mod publish;
 pub(crate) mod reach;
 pub(crate) mod registrar;

@@ -70,7 +70,7 @@ pub(crate) fn failed(why: &MqttError) -> CommandError {
         MqttError::Connect { .. } => CommandError::new(Exit::Unavailable, "no-broker", reason)
             .hint("check address, certificate authorities (--ca) and login (--username, --password-file)"),
         MqttError::Ended(_) => {
-            CommandError::new(Exit::TemporaryFailure, "broker-connection", reason)
+            CommandError::new(Exit::TemporaryFailure, CONNECTION_LOST, reason)
                 .hint("run the command again: it goes on where it was cut off")
         }
         MqttError::Refused { .. } => {
@@ -79,3 +79,6 @@ pub(crate) fn failed(why: &MqttError) -> CommandError {
         }
     }
 }
+
+/// The code of a connection that was lost on the way: the same again may well do.
+pub(crate) const CONNECTION_LOST: &str = "broker-connection";

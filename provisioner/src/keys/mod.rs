@@ -82,7 +82,11 @@ pub(crate) fn find(dirs: &[PathBuf], purpose: Purpose) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn fill_random(octets: &mut [u8]) -> Result<()> {
+/// Fills `octets` with the operating system's random numbers.
+///
+/// # Errors
+/// The operating system gives none.
+pub(crate) fn fill_random(octets: &mut [u8]) -> Result<()> {
     getrandom::fill(octets).map_err(|why| {
         let reason = format!("the operating system gives no random numbers: {why}");
         CommandError::new(Exit::TemporaryFailure, "no-randomness", reason)

@@ -65,26 +65,20 @@ pub(crate) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     batch.commit()
 }
 
-/// Replaces one file, wherever it lies; its directory must be there.
+/// Replaces a file that the operator named, wherever it lies.
 ///
 /// # Errors
 /// The system refuses; the file is as before.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<()> {
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
     let dir = match path.parent() {
         Some(dir) if !dir.as_os_str().is_empty() => dir,
         _ => Path::new("."),
     };
-    let failed = |why| CommandError::io("write", path, &why);
-    let mut file = tempfile::Builder::new()
-        .prefix(".edgeseal-")
-        .tempfile_in(dir)
-        .map_err(failed)?;
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.as_file().sync_all());
-    written.map_err(failed)?;
-    file.persist(path).map_err(|why| failed(why.error))?;
-    sync_directory(dir)
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| {
+        CommandError::usage("file-name", format!("{} names no file", path.display()))
+    })?;
+    write(dir, name, bytes)
 }
 
 /// Makes renames and deletions in `dir` durable.

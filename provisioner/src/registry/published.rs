@@ -153,7 +153,7 @@ impl Registry {
         Ok(())
     }
 
-    fn published_dir(&self) -> PathBuf {
+    pub(super) fn published_dir(&self) -> PathBuf {
         self.dir.join("published")
     }
 

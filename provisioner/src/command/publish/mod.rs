@@ -1,38 +1,52 @@
 //! `edgeseal publish`.
 
+mod at_once;
 mod bundle;
+mod changes;
+mod complete;
+mod deliver;
 mod fleet;
 mod next;
+mod sign;
 mod signers;
 
-pub(crate) use fleet::{Fleet, changed_devices};
-pub(crate) use next::{Outcome, Prepared, Signed, Wish, sign_next, sign_with};
+pub(crate) use at_once::AtOnce;
+pub(crate) use fleet::{Fleet, changed_devices, has_unpublished};
+pub(crate) use next::{Outcome, Signed, Wish, sign_next, sign_with};
 pub(crate) use signers::Signers;
 
 use super::{Context, Reach, Signing};
+use crate::distribution::Shards;
 use crate::error::{CommandError, Result};
-use crate::registry::{Access, Registry};
+use crate::registry::Access;
 use crate::render::Report;
-use edgeseal_trust::document::{Document, Manifest};
-use serde_json::json;
+use clap::Subcommand;
+use deliver::{Targets, is_url};
 use std::path::PathBuf;
 
 /// What it is given.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  edgeseal publish --keys /media/usb/farm-keys\n  \
-    edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --days 30 --to /media/usb/bundle.edgeseal\n  \
+    args_conflicts_with_subcommands = true,
+    after_help = "Without --to it goes to the broker that --broker or `edgeseal domain broker` names; without one, to bundle.edgeseal.\n\n\
+    Examples:\n  edgeseal publish --keys /media/usb/farm-keys\n  \
+    edgeseal publish --keys ~/farm-keys --to mqtts://broker.farm --ca ca.pem --to /media/usb/bundle.edgeseal\n  \
+    edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --refresh --days 30\n  \
     edgeseal publish --again --to copy.edgeseal"
 )]
 pub(crate) struct Args {
+    #[command(subcommand)]
+    verb: Option<Verb>,
     #[command(flatten)]
     signing: Signing,
+    #[command(flatten)]
+    reach: Reach,
     /// How many days the manifest is valid
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: Option<u64>,
-    /// Bundle file to write; an older bundle there is replaced
-    #[arg(long, value_name = "FILE", default_value = "bundle.edgeseal")]
-    to: PathBuf,
+    /// Bundle file to write (an older bundle there is replaced), or broker, mqtts://HOST[:PORT]; give it again for both
+    #[arg(long, value_name = "FILE|URL")]
+    to: Vec<String>,
     /// Sign this sequence, higher than every one before: after the registry was restored from a
     /// backup
     #[arg(long, value_name = "N", conflicts_with = "again")]
@@ -40,96 +54,79 @@ pub(crate) struct Args {
     /// Do not ask when the clock is before the last manifest
     #[arg(long)]
     yes: bool,
-    /// Write the bundle of the last publish again; nothing is signed
+    /// Hand the last publish out again; nothing is signed
     #[arg(long, conflicts_with = "days")]
     again: bool,
+    /// Sign what was published last once more, so that it does not expire; changes since then wait
+    #[arg(long, conflicts_with = "again")]
+    refresh: bool,
+    /// Publish this prepared manifest, now that it has its signatures
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["again", "refresh", "days", "sequence"])]
+    signed: Option<PathBuf>,
+    /// Put every shard on the broker, also those that it should have
+    #[arg(long)]
+    all_shards: bool,
+}
+
+/// The verb below `publish`.
+#[derive(Subcommand)]
+enum Verb {
+    /// Add a signature to a prepared manifest, where another registrar key is
+    Sign(sign::Args),
 }
 
 /// Signs what the registry says: sequence + 1, only changed shards anew. The order of writes makes
 /// it safe to kill at any moment: the sequence is used up before it is signed, shards are there
-/// before the manifest that names them, and the bundle is handed out last.
+/// before the manifest that names them, and only then anything is handed out.
 ///
 /// # Errors
-/// The clock, the keys, the registry or the target file.
+/// The clock, the keys, the registry, the target file or the broker.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
-    let access = if args.again {
-        Access::Read
-    } else {
-        Access::Edit
+    if let Some(Verb::Sign(args)) = &args.verb {
+        return sign::run(args, context);
+    }
+    if !args.again && args.signed.is_none() {
+        args.signing.judge_given()?;
+    }
+    // A copy of the last publish is also made from a medium that nobody can write.
+    let only_copies = args.again && !args.to.is_empty() && args.to.iter().all(|to| !is_url(to));
+    let access = match only_copies {
+        true => Access::Read,
+        false => Access::Edit,
     };
     let mut registry = context.open(access)?;
-    bundle::judge_target(&args.to, registry.domain())?;
-    if args.again {
-        return again(args, &registry);
-    }
-    let wish = Wish {
-        days: args.days,
-        sequence: args.sequence,
-        yes: args.yes,
-        refresh: false,
+    let targets = Targets::of(&args.to, &args.reach, &registry)?;
+    let signed = if args.again {
+        let manifest = registry.manifest()?.ok_or_else(never_published)?;
+        let shards_changed = 0;
+        Signed {
+            manifest,
+            shards_changed,
+        }
+    } else if let Some(file) = &args.signed {
+        complete::run(file, &registry)?
+    } else {
+        let wish = Wish {
+            days: args.days,
+            sequence: args.sequence,
+            yes: args.yes,
+            refresh: args.refresh,
+        };
+        match sign_next(&mut registry, &args.signing, &wish, context.style)? {
+            Outcome::Prepared(prepared) => return Err(prepared.waits("")),
+            Outcome::Signed(signed) => signed,
+        }
     };
-    match sign_next(&mut registry, &args.signing, &wish, context.style)? {
-        Outcome::Prepared(prepared) => Err(prepared.waits("")),
-        Outcome::Signed(signed) => write(args, &registry, &signed.manifest, signed.shards_changed),
-    }
+    let shards = if args.all_shards {
+        Shards::All
+    } else {
+        Shards::Changed
+    };
+    targets.deliver(&registry, &signed, shards, context.style)
 }
 
-fn again(args: &Args, registry: &Registry) -> Result<Report> {
-    let manifest = registry.manifest()?.ok_or_else(never_published)?;
-    write(args, registry, &manifest, 0)
-}
-
-fn write(
-    args: &Args,
-    registry: &Registry,
-    manifest: &Document<Manifest>,
-    rewritten: usize,
-) -> Result<Report> {
-    let content = manifest.content();
-    let shards: Result<Vec<Vec<u8>>> = content
-        .shards
-        .iter()
-        .map(|digest| registry.shard(*digest))
-        .collect();
-    let shards = shards?;
-    let shards = shards.iter().map(Vec::as_slice);
-    let octets = bundle::write(&args.to, registry, manifest.octets(), shards)?;
-    Ok(report(args, registry, content, rewritten, octets))
-}
-
-fn never_published() -> CommandError {
+/// There is no manifest yet.
+pub(crate) fn never_published() -> CommandError {
     CommandError::no("never-published", "nothing was published yet")
         .hint("edgeseal publish --keys DIR")
-}
-
-fn report(
-    args: &Args,
-    registry: &Registry,
-    manifest: &Manifest,
-    rewritten: usize,
-    octets: u64,
-) -> Report {
-    let devices = registry.devices().len();
-    let shards = manifest.shards.len();
-    let (sequence, to) = (manifest.sequence, args.to.display().to_string());
-    let text = format!(
-        "published {} sequence {sequence}: {devices} devices, {rewritten} of {shards} shards changed\n\
-         valid until {}\n{to}: {octets} octets\n\
-         On each device: edgeseal-agent trust apply {to}",
-        manifest.domain,
-        manifest.expires_at.date(),
-    );
-    let json = json!({
-        "domain": manifest.domain,
-        "root_version": manifest.root_version,
-        "sequence": sequence,
-        "iat": manifest.issued_at,
-        "exp": manifest.expires_at,
-        "devices": devices,
-        "shards": shards,
-        "shards_changed": rewritten,
-        "bundle": to,
-        "octets": octets,
-    });
-    Report::new(text, json)
 }

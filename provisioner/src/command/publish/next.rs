@@ -5,6 +5,7 @@ use super::signers::{Signers, needed};
 use crate::clock;
 use crate::command::Signing;
 use crate::confirm;
+use crate::enrollment;
 use crate::error::{CommandError, Exit, Result};
 use crate::registry::Registry;
 use crate::render::{Style, notice};
@@ -92,6 +93,10 @@ pub(crate) fn sign_with(
     warn_of_expiry(root, reading, style);
     let sequence = judge_sequence(wish.sequence, registry, last, root.version)?;
     let keys = signers.of(root)?;
+    if !wish.refresh {
+        enrollment::retire_due(registry, reading.time)?;
+        registry.save()?;
+    }
     let fleet = match wish.refresh {
         true => None,
         false => Some(Fleet::of(registry, last.map_or(1, Manifest::shard_count))?),

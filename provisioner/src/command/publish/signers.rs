@@ -17,37 +17,13 @@ impl Signers {
     /// Opens key files until the threshold is reached.
     ///
     /// # Errors
-    /// None of the keys is a registrar key of the root, or a passphrase is wrong and the others are too few.
+    /// None of the keys is a registrar key of the root, or no passphrase opens one.
     pub(crate) fn open(signing: &Signing, root: &Root) -> Result<Self> {
-        signing.judge_given()?;
         let needed = needed(root);
-        let source = signing
-            .passphrase_file
-            .clone()
-            .map_or(PassphraseSource::Terminal, PassphraseSource::File);
-        let mut signers: Vec<SigningKey> = Vec::new();
-        let mut first_refusal = None;
-        for path in keys::find(&signing.keys, Purpose::Registrar)? {
-            if signers.len() == needed {
-                break;
-            }
-            match open(&KeyFile::read(&path)?, &source) {
-                Ok(key) => {
-                    let kid = key.public().id();
-                    let is_new = signers.iter().all(|other| other.public().id() != kid);
-                    if is_new && root.registrar.key(kid).is_some() {
-                        signers.push(key);
-                    }
-                }
-                // Another holder's key, perhaps: the others may be enough.
-                Err(why) => first_refusal = first_refusal.or(Some(why)),
-            }
-        }
-        if let Some(why) = first_refusal.filter(|_| signers.len() < needed) {
-            return Err(why);
-        }
+        let is_ours = |key: &SigningKey| root.registrar.key(key.public().id()).is_some();
+        let keys = open_some(signing, needed, is_ours)?;
         let signers = Self {
-            keys: signers,
+            keys,
             unsynchronized_clock: signing.unsynchronized_clock,
         };
         signers.of(root)?;
@@ -76,6 +52,44 @@ impl Signers {
 /// How many registrar keys must sign.
 pub(super) fn needed(root: &Root) -> usize {
     usize::try_from(root.registrar.threshold()).unwrap_or(usize::MAX)
+}
+
+/// Opens registrar keys that are `wanted`, until there are `most`.
+///
+/// # Errors
+/// There is no such file, or no passphrase opens one.
+pub(super) fn open_some(
+    signing: &Signing,
+    most: usize,
+    is_wanted: impl Fn(&SigningKey) -> bool,
+) -> Result<Vec<SigningKey>> {
+    signing.judge_given()?;
+    let source = signing
+        .passphrase_file
+        .clone()
+        .map_or(PassphraseSource::Terminal, PassphraseSource::File);
+    let mut keys: Vec<SigningKey> = Vec::new();
+    let mut first_refusal = None;
+    for path in keys::find(&signing.keys, Purpose::Registrar)? {
+        if keys.len() == most {
+            break;
+        }
+        match open(&KeyFile::read(&path)?, &source) {
+            Ok(key) => {
+                let kid = key.public().id();
+                let is_new = keys.iter().all(|other| other.public().id() != kid);
+                if is_new && is_wanted(&key) {
+                    keys.push(key);
+                }
+            }
+            // Another holder's key, perhaps: the others may be enough.
+            Err(why) => first_refusal = first_refusal.or(Some(why)),
+        }
+    }
+    match first_refusal {
+        Some(why) if keys.is_empty() => Err(why),
+        _ => Ok(keys),
+    }
 }
 
 fn open(file: &KeyFile, source: &PassphraseSource) -> Result<SigningKey> {

@@ -4,7 +4,7 @@ use super::signers::source;
 use crate::command::Context;
 use crate::error::Result;
 use crate::keys::{NewKeys, Purpose};
-use crate::registry::write_file;
+use crate::registry::replace_file;
 use crate::render::Report;
 use edgeseal_trust::key::public_jwk;
 use serde_json::json;
@@ -45,7 +45,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         .collect();
     let source = source(args.passphrase_file.as_ref());
     let made = new.write(|| source.choose("the root key").map(Some))?;
-    made.keep_if(|_| write_file(&args.to, jwk.concat().as_bytes()))?;
+    made.keep_if(|_| replace_file(&args.to, jwk.concat().as_bytes()))?;
     let (kid, to, keys) = (kids.concat(), args.to.display(), args.keys.display());
     let text = format!(
         "root key {kid}: private in {keys}, public in {to}\n\

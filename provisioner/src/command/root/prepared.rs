@@ -5,7 +5,7 @@
 
 use crate::error::{CommandError, Exit, Result};
 use crate::input;
-use crate::registry::{Registry, write_file};
+use crate::registry::{Registry, replace_file};
 use edgeseal_trust::document::{
     Authority, Document, DocumentRejection, DocumentType, Root, Unverified, add_signatures, sign,
     verify,
@@ -109,7 +109,7 @@ impl PreparedRoot {
         let octets = serde_json::to_vec(&text).map_err(|why| {
             CommandError::new(Exit::TemporaryFailure, "encoding", why.to_string())
         })?;
-        write_file(path, &octets)
+        replace_file(path, &octets)
     }
 
     /// The root before.
