@@ -1,0 +1,1 @@
+//! Enrollment and rotation from the device's side.
