@@ -121,7 +121,8 @@ pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Option<Vec<u8>>> {
         opened => opened?,
     };
     let mut octets = Vec::new();
-    file.take(limit.saturating_add(1)).read_to_end(&mut octets)?;
+    file.take(limit.saturating_add(1))
+        .read_to_end(&mut octets)?;
     if u64::try_from(octets.len()).unwrap_or(u64::MAX) > limit {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,
@@ -164,10 +165,6 @@ pub(crate) mod tests {
             Self {
                 left: Cell::new(operations),
             }
-        }
-
-        pub(crate) fn happened(&self) -> bool {
-            self.left.get() == 0
         }
     }
 

@@ -33,7 +33,12 @@ pub enum Event {
     /// There is a connection to a broker, or none any more.
     Connected(bool),
     /// What came of [`Action::Look`].
-    Looked(Look),
+    Looked {
+        /// The request that is stored, made of the join file where there is one that can be used.
+        ask: Option<Ask>,
+        /// Why a join file cannot be used.
+        problem: Option<ErrorBody>,
+    },
     /// What became of the join file, from [`Action::Shred`]; why it is still there.
     Shredded(Result<(), ErrorBody>),
     /// What the manifest in force says of this device's key: at the start and whenever it may be
@@ -50,19 +55,6 @@ pub struct Hint {
     pub request: Digest,
     /// What it says, bounded.
     pub text: String,
-}
-
-/// What a look for a join file or a stored request showed.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Look {
-    /// Neither a join file nor a request.
-    Nothing,
-    /// A request, signed and stored.
-    Ready(Ask),
-    /// There is a join file, and it cannot be used.
-    Refused(ErrorBody),
-    /// Nothing has changed since the last look.
-    Same,
 }
 
 /// What an enrollment wants done.
@@ -155,7 +147,7 @@ impl Enrollment {
             Event::Acknowledged(by_broker) => self.acknowledged(by_broker),
             Event::Answer(hint) => self.hear(hint),
             Event::Connected(connected) => self.connected = connected,
-            Event::Looked(look) => self.looked(look, now, &mut actions),
+            Event::Looked { ask, problem } => self.looked(ask, problem, now, &mut actions),
             Event::Shredded(outcome) => self.shredded(outcome, &mut actions),
             Event::Standing(standing) => self.standing = Some(standing),
             Event::Time => {}
@@ -225,28 +217,32 @@ impl Enrollment {
         }
     }
 
-    fn looked(&mut self, look: Look, now: Moment, actions: &mut Vec<Action>) {
+    /// A join file that cannot be used stops no request that was made before.
+    fn looked(
+        &mut self,
+        ask: Option<Ask>,
+        problem: Option<ErrorBody>,
+        now: Moment,
+        actions: &mut Vec<Action>,
+    ) {
         self.looking = false;
         self.next_look = now.since_start.saturating_add(LOOK_EVERY);
-        match look {
-            Look::Same => {}
-            Look::Nothing => self.problem = None,
-            Look::Refused(problem) => self.complain(problem, actions),
-            Look::Ready(ask) => {
-                self.problem = None;
-                if self.asked().is_some_and(|asked| asked.digest == ask.digest) {
-                    return;
-                }
-                actions.push(Action::Say(Said::Asking(ask.clone())));
-                self.hint = None;
-                self.outstanding = false;
-                self.state = State::Waiting(Waiting {
-                    ask,
-                    pace: Pace::at_once(now),
-                    acknowledged: false,
-                });
-            }
+        match problem {
+            Some(problem) => self.complain(problem, actions),
+            None => self.problem = None,
         }
+        let Some(ask) = ask else { return };
+        if self.asked().is_some_and(|asked| asked.digest == ask.digest) {
+            return;
+        }
+        actions.push(Action::Say(Said::Asking(ask.clone())));
+        self.hint = None;
+        self.outstanding = false;
+        self.state = State::Waiting(Waiting {
+            ask,
+            pace: Pace::at_once(now),
+            acknowledged: false,
+        });
     }
 
     fn shredded(&mut self, outcome: Result<(), ErrorBody>, actions: &mut Vec<Action>) {
@@ -299,29 +295,27 @@ impl Enrollment {
             actions.push(Action::Look);
         }
         let free = self.connected && !self.outstanding;
-        match &mut self.state {
-            State::Waiting(waiting) => {
-                if free && waiting.pace.take(now) {
-                    waiting.ask.sent = true;
-                    self.outstanding = true;
-                    actions.push(Action::Publish(waiting.ask.kid));
-                }
+        if let State::Waiting(waiting) = &mut self.state
+            && free
+            && waiting.pace.take(now)
+        {
+            waiting.ask.sent = true;
+            self.outstanding = true;
+            actions.push(Action::Publish(waiting.ask.kid));
+        }
+        if let State::Finishing(finishing) = &mut self.state {
+            if !finishing.shredding {
+                finishing.shredding = true;
+                actions.push(Action::Shred);
             }
-            State::Finishing(finishing) => {
-                if !finishing.shredding {
-                    finishing.shredding = true;
-                    actions.push(Action::Shred);
-                }
-                if !finishing.cleared && free && finishing.pace.take(now) {
-                    self.outstanding = true;
-                    actions.push(Action::Clear(finishing.kid));
-                }
-                if finishing.shredded && finishing.cleared {
-                    actions.push(Action::Forget);
-                    self.state = State::Enrolled;
-                }
+            if !finishing.cleared && free && finishing.pace.take(now) {
+                self.outstanding = true;
+                actions.push(Action::Clear(finishing.kid));
             }
-            _ => {}
+            if finishing.shredded && finishing.cleared {
+                actions.push(Action::Forget);
+                self.state = State::Enrolled;
+            }
         }
     }
 

@@ -5,13 +5,13 @@
 //! what is known of an open rotation.
 
 mod enrollment;
-mod kept;
+
 mod pace;
 mod rotation;
 mod standing;
 mod status;
 
-pub use enrollment::{Action, Ask, Enrollment, Event, Hint, Look, Said};
+pub use enrollment::{Action, Ask, Enrollment, Event, Hint, Said};
 pub use pace::Moment;
 pub use rotation::{Rotation, RotationAction, RotationEvent, RotationFound};
 pub use standing::Standing;

@@ -94,7 +94,7 @@ pub struct Rotation {
 #[derive(Debug)]
 enum State {
     None,
-    Open(Open),
+    Open(Box<Open>),
 }
 
 #[derive(Debug)]
@@ -206,12 +206,7 @@ impl Rotation {
         }
     }
 
-    fn looked(
-        &mut self,
-        found: Option<RotationFound>,
-        seen_for: Option<Duration>,
-        now: Moment,
-    ) {
+    fn looked(&mut self, found: Option<RotationFound>, seen_for: Option<Duration>, now: Moment) {
         self.looking = false;
         self.next_look = now.since_start.saturating_add(LOOK_EVERY);
         let waited = seen_for.is_some_and(|seen| seen >= self.delay);
@@ -223,7 +218,7 @@ impl Rotation {
             (_, Some(found)) => {
                 self.hint = None;
                 self.outstanding = false;
-                self.state = State::Open(Open::begin(found, waited, now));
+                self.state = State::Open(Box::new(Open::begin(found, waited, now)));
             }
             (State::Open(open), None) if !open.switching => self.state = State::None,
             (_, None) => {}
@@ -329,13 +324,13 @@ impl Open {
 
     /// The new key is in the manifest and may be used.
     fn is_in_manifest(&self) -> bool {
-        self.found.open && self.new().is_some_and(|new| new.active().is_some())
+        self.found.open && self.new_standing().is_some_and(|new| new.active().is_some())
     }
 
     /// The request is of use until the manifest knows the new key.
     fn wants_to_publish(&self) -> bool {
         let unknown = |new| matches!(new, &Standing::NoManifest | &Standing::Unknown);
-        self.found.open && self.new().is_some_and(unknown)
+        self.found.open && self.new_standing().is_some_and(unknown)
     }
 
     fn wants_to_clear(&self) -> bool {
@@ -357,7 +352,7 @@ impl Open {
         Some(due.max(self.retry_at))
     }
 
-    fn new(&self) -> Option<&Standing> {
+    fn new_standing(&self) -> Option<&Standing> {
         self.standings.as_ref().map(|standings| &standings.new)
     }
 }
