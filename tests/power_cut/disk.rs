@@ -171,14 +171,11 @@ impl Disk {
         }
     }
 
-    /// The times at which something changed or became durable.
+    /// The times at which something changed or became durable, in no order.
     pub(crate) fn boundaries(&self) -> Vec<usize> {
         let made = self.log.iter().map(|entry| entry.made);
         let durable = self.log.iter().filter_map(|entry| entry.durable);
-        let mut times: Vec<usize> = made.chain(durable).chain([0]).collect();
-        times.sort_unstable();
-        times.dedup();
-        times
+        made.chain(durable).chain([0]).collect()
     }
 
     /// What is there after the power went behind call `time`.

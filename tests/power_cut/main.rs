@@ -172,7 +172,7 @@ fn states(record: &Record) -> Vec<State> {
     let randoms = if all { 20 } else { 1 };
     let mut seen = HashSet::new();
     let mut states = Vec::new();
-    for time in record.disk.boundaries() {
+    for time in record.boundaries() {
         let fixed = [Left::Nothing, Left::Names, Left::Content, Left::All];
         let seeds = (0..randoms).map(|n| u64::try_from(time).unwrap() * 1000 + n);
         for left in fixed.into_iter().chain(seeds.map(Left::Some)) {
@@ -185,13 +185,14 @@ fn states(record: &Record) -> Vec<State> {
     if all || states.len() <= SAMPLE {
         return states;
     }
+    // The cut at the promise is the one that nobody may lose, so it is always among them.
     let count = states.len();
-    let chosen = |n: usize| n * SAMPLE / count != (n + 1) * SAMPLE / count;
+    let chosen = |n: usize, state: &State| {
+        state.time == record.promised || n * SAMPLE / count != (n + 1) * SAMPLE / count
+    };
     let numbered = states.into_iter().enumerate();
-    numbered
-        .filter(|(n, _)| chosen(*n))
-        .map(|(_, state)| state)
-        .collect()
+    let sample = numbered.filter(|(n, state)| chosen(*n, state));
+    sample.map(|(_, state)| state).collect()
 }
 
 fn cut_everywhere(farm: &Farm, what: &str, record: &Record, promise: impl Fn(bool) -> Promise) {

@@ -40,7 +40,16 @@ impl Record {
         record
     }
 
-    /// What was promised when the power went behind the call `time`?
+    /// The calls behind which the power is cut: those that changed something or made it durable, and the promise.
+    pub(crate) fn boundaries(&self) -> Vec<usize> {
+        let mut times = self.disk.boundaries();
+        times.push(self.promised);
+        times.sort_unstable();
+        times.dedup();
+        times
+    }
+
+    /// Had it promised when the power went behind the call `time`?
     pub(crate) fn has_promised(&self, time: usize) -> bool {
         time >= self.promised
     }
