@@ -15,7 +15,7 @@ use std::time::Duration;
 use tokio_rustls::TlsConnector;
 
 /// What is needed to speak TLS with one broker.
-pub(super) struct Tls {
+pub struct Tls {
     connector: TlsConnector,
     name: ServerName<'static>,
 }
@@ -55,7 +55,7 @@ impl Tls {
     ///
     /// # Errors
     /// [`TlsError`].
-    pub(super) fn new(
+    pub fn new(
         config: &TlsConfig,
         url: &UpstreamUrl,
         agent: &Arc<Agent>,
@@ -91,11 +91,13 @@ impl Tls {
         })
     }
 
-    pub(super) const fn connector(&self) -> &TlsConnector {
+    /// What makes a connection over a socket.
+    pub const fn connector(&self) -> &TlsConnector {
         &self.connector
     }
 
-    pub(super) fn name(&self) -> ServerName<'static> {
+    /// The name that the broker's certificate must have.
+    pub fn name(&self) -> ServerName<'static> {
         self.name.clone()
     }
 }
