@@ -9,6 +9,8 @@ mod clock;
 mod command;
 mod confirm;
 mod demo;
+mod distribution;
+mod enrollment;
 mod error;
 mod input;
 mod keys;

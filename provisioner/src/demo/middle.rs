@@ -65,12 +65,12 @@ impl Middle {
                 kept.ok().and_then(Result::ok)
             }
             Self::External(hostile) => {
-                while hostile.receive(Duration::ZERO).await.is_some() {}
+                while let Ok(Some(_)) = hostile.receive(Duration::ZERO).await {}
                 program.publish(topic, payload).await?;
                 let started = Instant::now();
                 loop {
                     let left = PATIENCE.saturating_sub(started.elapsed());
-                    match hostile.receive(left).await {
+                    match hostile.receive(left).await.ok().flatten() {
                         Some(heard)
                             if heard.topic == topic && heard.payload == payload.as_bytes() =>
                         {
@@ -126,6 +126,7 @@ fn arrival(message: &broker::Message) -> Arrival {
         topic: message.topic.clone(),
         payload: message.payload.to_vec(),
         user_properties: message.properties.user_properties.clone(),
+        ..Arrival::default()
     }
 }
 
