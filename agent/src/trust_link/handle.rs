@@ -1,5 +1,6 @@
 //! How other tasks use the one connection.
 
+use super::link_status::LinkStatus;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -9,6 +10,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 pub struct LinkHandle {
     orders: mpsc::UnboundedSender<Order>,
     connected: watch::Receiver<bool>,
+    status: watch::Receiver<LinkStatus>,
 }
 
 /// The payload of a message that came.
@@ -46,6 +48,7 @@ pub(super) enum Order {
 pub struct Orders {
     pub(super) received: mpsc::UnboundedReceiver<Order>,
     pub(super) connected: watch::Sender<bool>,
+    pub(super) status: watch::Sender<LinkStatus>,
 }
 
 impl LinkHandle {
@@ -53,13 +56,16 @@ impl LinkHandle {
     pub fn new() -> (Self, Orders) {
         let (sender, receiver) = mpsc::unbounded_channel();
         let (connected, seen) = watch::channel(false);
+        let (status, shown) = watch::channel(LinkStatus::default());
         let handle = Self {
             orders: sender,
             connected: seen,
+            status: shown,
         };
         let orders = Orders {
             received: receiver,
             connected,
+            status,
         };
         (handle, orders)
     }
@@ -99,6 +105,11 @@ impl LinkHandle {
     /// Whether a broker is connected; changes are seen at once.
     pub fn connected(&self) -> watch::Receiver<bool> {
         self.connected.clone()
+    }
+
+    /// What is known of the link.
+    pub fn status(&self) -> LinkStatus {
+        self.status.borrow().clone()
     }
 
     /// There may be newer trust data than what is in force: the link asks the broker, at most every 10
