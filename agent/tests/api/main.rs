@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod broker;
 mod callers;
 mod disk;
 mod domain;
@@ -24,4 +25,5 @@ mod owner;
 mod place;
 mod schema;
 mod service;
+mod trust_link;
 mod unenrolled;
