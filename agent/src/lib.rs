@@ -6,6 +6,7 @@
 pub mod api;
 mod bench;
 pub mod board;
+pub mod broker;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -20,4 +21,5 @@ pub mod notify;
 pub mod offline;
 pub mod replay_file;
 pub mod state_dir;
+pub mod trust_link;
 pub mod wire;

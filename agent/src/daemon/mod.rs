@@ -11,6 +11,7 @@ mod remember;
 mod start;
 mod status;
 mod tasks;
+mod trust;
 mod update;
 
 pub use agent::Agent;
