@@ -6,11 +6,13 @@
 
 mod error;
 mod files;
+mod forget;
 mod show;
 #[cfg(test)]
 mod tests;
 
 pub use error::IdentityError;
+pub use forget::forget;
 pub use show::{IdentityBody, Request};
 
 use crate::board::{Board, Mismatch};

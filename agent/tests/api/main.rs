@@ -12,6 +12,7 @@
 
 mod callers;
 mod disk;
+mod doctor;
 mod domain;
 mod enrolled;
 mod gateway;
