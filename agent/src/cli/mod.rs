@@ -46,6 +46,12 @@ pub fn main() -> ExitCode {
     .into()
 }
 
+/// The command line, for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 fn run(cli: Cli) -> Result<Exit, Complaint> {
     let context = Context::new(cli.global);
     match cli.verb {

@@ -22,6 +22,7 @@ mod kill;
 mod limits;
 mod openapi;
 mod owner;
+mod packages;
 mod place;
 mod schema;
 mod service;

@@ -47,12 +47,13 @@ impl Store {
         let trust = match (damaged.first(), roots.last()) {
             (Some(what), _) => Err(what.clone()),
             (None, None) => Ok(None),
-            (None, Some(root)) => match update::in_force(Document::content(root), manifest.as_ref())
-            {
-                InForce::Manifest(view) if !state.mark_lost => Ok(Some(view)),
-                InForce::Manifest(_) => Err("the state files were lost".to_owned()),
-                InForce::NoManifest(why) => why.map_or(Ok(None), |why| Err(why.to_string())),
-            },
+            (None, Some(root)) => {
+                match update::in_force(Document::content(root), manifest.as_ref()) {
+                    InForce::Manifest(view) if !state.mark_lost => Ok(Some(view)),
+                    InForce::Manifest(_) => Err("the state files were lost".to_owned()),
+                    InForce::NoManifest(why) => why.map_or(Ok(None), |why| Err(why.to_string())),
+                }
+            }
         };
         Ok(Look {
             recovery,
