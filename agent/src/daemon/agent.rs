@@ -96,6 +96,7 @@ impl Agent {
         let outcome = self.with_keys(|working, now, loaded| {
             match working.engine.verify(request, consumer, now, loaded) {
                 Step::Done(outcome) => {
+                    self.note_unknown(&outcome);
                     let stored = working.keeper.store(&mut working.engine);
                     Step::Done(stored.and(outcome))
                 }
@@ -122,6 +123,7 @@ impl Agent {
             let Step::Done(outcome) = step else {
                 return step;
             };
+            self.note_unknown(&outcome);
             if let Ok(Verdict::Verified(verified)) = &outcome {
                 before_stored(verified);
             }

@@ -10,6 +10,7 @@ use crate::wire::{ErrorBody, ErrorClass, UpdateBody};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::store::{HeldDocuments, Store, StoreError};
 use edgeseal_trust::time::UnixTime;
+use edgeseal_trust::token::{Failure, Rejection, Verdict};
 use std::fs::File;
 use std::io;
 use std::path::Path;
@@ -100,6 +101,13 @@ impl Agent {
         let mut news = self.news.lock().unwrap_or_else(PoisonError::into_inner);
         if news.take(now) {
             link.ask_for_news();
+        }
+    }
+
+    /// A key that is not in the registry may be in a newer one.
+    pub(super) fn note_unknown(&self, outcome: &Result<Verdict, Failure>) {
+        if matches!(outcome, Ok(Verdict::Rejected(Rejection::UnknownKey(_)))) {
+            self.ask_for_news();
         }
     }
 

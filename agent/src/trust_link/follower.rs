@@ -62,6 +62,8 @@ pub(super) enum Action {
     Shard(Bytes),
     /// It is whole: [`Follower::applied`] tells what became of it.
     Apply,
+    /// It is of no use.
+    GiveUp,
     /// A new connection, because of this.
     Reconnect(&'static str),
 }
@@ -135,7 +137,16 @@ impl Follower {
     /// The connection has ended.
     pub(super) fn disconnected(&mut self) {
         self.connection = None;
-        self.fetch = None;
+        // What is whole is still applied.
+        self.actions.retain(|action| {
+            matches!(
+                action,
+                Action::Begin { .. } | Action::Shard(_) | Action::Apply
+            )
+        });
+        if self.fetch.take().is_some() {
+            self.actions.push_back(Action::GiveUp);
+        }
         self.manifest = None;
         self.judge_at = None;
         self.news_at = None;
@@ -462,6 +473,7 @@ impl Follower {
             let flying = fetch.into_flying();
             self.actions
                 .extend(flying.map(|digest| Action::Unsubscribe(Wanted::Shard(digest))));
+            self.actions.push_back(Action::GiveUp);
         }
     }
 

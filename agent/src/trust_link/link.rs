@@ -275,7 +275,6 @@ impl TrustLink {
     fn ended(&mut self, asked: &mut Asked, why: Option<&str>) {
         let now = self.now();
         asked.carrier = None;
-        asked.spool = Spool::default();
         asked.follower.disconnected();
         self.outbox.disconnected();
         self.orders.connected.send_replace(false);
@@ -356,6 +355,10 @@ impl TrustLink {
                 Action::Shard(octets) => asked.spool.shard(octets).await,
                 Action::Apply => {
                     asked.applying = Some(asked.spool.apply(&self.agent));
+                    Ok(())
+                }
+                Action::GiveUp => {
+                    asked.spool = Spool::default();
                     Ok(())
                 }
                 Action::Reconnect(why) => {
