@@ -97,7 +97,7 @@ impl Agent {
             match working.engine.verify(request, consumer, now, loaded) {
                 Step::Done(outcome) => {
                     self.note_unknown(&outcome);
-                    let stored = working.keeper.store(&mut working.engine);
+                    let stored = working.keeper.store(&mut working.engine, now.time);
                     Step::Done(stored.and(outcome))
                 }
                 Step::NeedsKey(ticket) => Step::NeedsKey(ticket),
@@ -127,7 +127,7 @@ impl Agent {
             if let Ok(Verdict::Verified(verified)) = &outcome {
                 before_stored(verified);
             }
-            let stored = working.keeper.store(&mut working.engine);
+            let stored = working.keeper.store(&mut working.engine, now.time);
             Step::Done(stored.and(outcome))
         })
     }
@@ -139,7 +139,7 @@ impl Agent {
     pub(super) fn introduce(&self, consumer: &ConsumerId) -> Result<(), Failure> {
         self.with_all(|working, now| {
             let known = working.engine.introduce(consumer, now);
-            known.and(working.keeper.store(&mut working.engine))
+            known.and(working.keeper.store(&mut working.engine, now.time))
         })
     }
 
