@@ -4,8 +4,11 @@
 //! come roots and shards, which are read back, then the manifest that names them, and what no kept manifest names goes last.
 //! The same publish again goes on where it stopped.
 
+mod arrived;
 mod found;
 mod judge;
+
+pub(crate) use arrived::{Arrived, wait};
 
 use crate::command::reach;
 use crate::error::{CommandError, Exit, Result};
