@@ -13,8 +13,10 @@
 #[allow(dead_code)]
 #[path = "../gateway/broker.rs"]
 mod broker;
+mod cards;
 mod cut;
 mod immediate;
+mod joining;
 #[allow(dead_code)]
 #[path = "../operator/support.rs"]
 mod operator;
@@ -23,4 +25,5 @@ mod operator;
 mod process;
 mod publishing;
 mod retained;
+mod serving;
 mod thresholds;
