@@ -83,7 +83,7 @@ impl AtOnce {
 }
 
 impl Plan {
-    /// Publishes the registry as it is now; `done` is what the verb did, a sentence without its full stop, and stands whatever
+    /// Publishes the registry as it is now, unless `json` does not say `changed` and it is published already; `done` is what the verb did, a sentence without its full stop, and stands whatever
     /// happens here.
     ///
     /// # Errors
@@ -96,11 +96,12 @@ impl Plan {
         done: &str,
         mut json: Value,
     ) -> Result<Report> {
+        let changed = json.get("changed") == Some(&Value::Bool(true));
         let stands = format!("{done}; ");
         let (text, published) = match self {
             Self::NotAsked => (format!("{done}. {NEXT_PUBLISH}"), Value::Null),
             Self::Missing(what) => {
-                if is_published(registry)? {
+                if !changed && is_published(registry)? {
                     (format!("{done}. It is published."), Value::Null)
                 } else {
                     let reason = format!("{stands}the devices do not know: {what}");
@@ -112,7 +113,7 @@ impl Plan {
                     .hint("next: edgeseal publish --keys DIR, or the same command with --no-publish if that is to wait"));
                 }
             }
-            Self::Ready(ready) => ready.publish(registry, context, done)?,
+            Self::Ready(ready) => ready.publish(registry, context, done, changed)?,
         };
         if let Some(object) = json.as_object_mut() {
             object.insert("published".to_owned(), published);
@@ -127,11 +128,12 @@ impl Ready {
         registry: &mut Registry,
         context: &Context,
         done: &str,
+        changed: bool,
     ) -> Result<(String, Value)> {
         let (stands, endpoint) = (format!("{done}; "), &self.endpoint);
         let judged = distribution::judge(registry, endpoint, context.style);
         judged.map_err(|why| not_signed(why, &stands))?;
-        let sequence = sign(registry, &self.signers, context, &stands)?;
+        let sequence = self.sign(registry, context, &stands, changed)?;
         let carried = distribution::publish(registry, endpoint, Shards::Changed, context.style)
             .map_err(|why| not_distributed(why, sequence, &stands))?;
         let mut text = format!(
@@ -152,6 +154,44 @@ impl Ready {
         let json = json!({ "sequence": sequence, "broker": carried, "applied": applied });
         Ok((text, json))
     }
+
+    /// Signs, unless nothing was changed and everything is signed already, and gives the sequence in force.
+    fn sign(
+        &self,
+        registry: &mut Registry,
+        context: &Context,
+        stands: &str,
+        changed: bool,
+    ) -> Result<u64> {
+        if !changed
+            && is_published(registry)?
+            && let Some(manifest) = registry.manifest()?
+        {
+            return Ok(manifest.content().sequence);
+        }
+        let signed = sign_with(registry, &self.signers, &Wish::default(), context.style);
+        match signed.map_err(|why| not_signed(why, stands))? {
+            Outcome::Prepared(prepared) => Err(prepared.waits(stands)),
+            Outcome::Signed(signed) => Ok(signed.manifest.content().sequence),
+        }
+    }
+}
+
+/// Whether the last manifest says what the registry says.
+fn is_published(registry: &Registry) -> Result<bool> {
+    let last = registry.manifest()?;
+    let Some(last) = last.as_ref().map(Document::content) else {
+        return Ok(false);
+    };
+    let root = registry.root()?;
+    if last.root_version != root.content().version
+        || !last.roles.iter().eq(registry.roles().values())
+        || !last.groups.iter().eq(registry.groups())
+    {
+        return Ok(false);
+    }
+    let fleet = Fleet::of(registry, Manifest::shard_count(last))?;
+    Ok(fleet.digests() == last.shards)
 }
 
 fn not_everywhere(arrived: &Arrived, seconds: u64, stands: &str, sequence: u64) -> CommandError {
@@ -172,25 +212,6 @@ fn not_everywhere(arrived: &Arrived, seconds: u64, stands: &str, sequence: u64) 
     )
 }
 
-/// Signs unless everything is signed already, and gives the sequence in force.
-fn sign(
-    registry: &mut Registry,
-    signers: &Signers,
-    context: &Context,
-    stands: &str,
-) -> Result<u64> {
-    if is_published(registry)?
-        && let Some(manifest) = registry.manifest()?
-    {
-        return Ok(manifest.content().sequence);
-    }
-    let signed = sign_with(registry, signers, &Wish::default(), context.style);
-    match signed.map_err(|why| not_signed(why, stands))? {
-        Outcome::Prepared(prepared) => Err(prepared.waits(stands)),
-        Outcome::Signed(signed) => Ok(signed.manifest.content().sequence),
-    }
-}
-
 fn not_signed(mut why: CommandError, stands: &str) -> CommandError {
     why.reason = format!("{stands}not published: {}", why.reason);
     why.hint = Some(match why.hint {
@@ -199,23 +220,6 @@ fn not_signed(mut why: CommandError, stands: &str) -> CommandError {
         None => "next: edgeseal publish --keys DIR".to_owned(),
     });
     why
-}
-
-/// Whether the last manifest says what the registry says.
-fn is_published(registry: &Registry) -> Result<bool> {
-    let last = registry.manifest()?;
-    let Some(last) = last.as_ref().map(Document::content) else {
-        return Ok(false);
-    };
-    let root = registry.root()?;
-    if last.root_version != root.content().version
-        || !last.roles.iter().eq(registry.roles().values())
-        || !last.groups.iter().eq(registry.groups())
-    {
-        return Ok(false);
-    }
-    let fleet = Fleet::of(registry, Manifest::shard_count(last))?;
-    Ok(fleet.digests() == last.shards)
 }
 
 /// What every device learns only from the next manifest.
