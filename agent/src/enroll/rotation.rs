@@ -189,7 +189,9 @@ impl Rotation {
     }
 
     fn acknowledged(&mut self, by_broker: bool) {
-        self.outstanding = false;
+        if !std::mem::take(&mut self.outstanding) {
+            return; // of a publish that is of no interest any more
+        }
         if let (State::Open(open), true) = (&mut self.state, by_broker) {
             match open.wants_to_publish() {
                 true => open.acknowledged = true,
@@ -324,7 +326,10 @@ impl Open {
 
     /// The new key is in the manifest and may be used.
     fn is_in_manifest(&self) -> bool {
-        self.found.open && self.new_standing().is_some_and(|new| new.active().is_some())
+        self.found.open
+            && self
+                .new_standing()
+                .is_some_and(|new| new.active().is_some())
     }
 
     /// The request is of use until the manifest knows the new key.
