@@ -3,12 +3,14 @@
 
 mod config;
 mod context;
+mod enroll;
 mod identity;
 mod input;
 mod message;
 mod offline;
 mod output;
 mod password;
+mod rotate;
 mod rules;
 mod show;
 mod sign;
@@ -50,6 +52,7 @@ fn run(cli: Cli) -> Result<Exit, Complaint> {
     match cli.verb {
         Verb::Init(args) => identity::init(&context, &args),
         Verb::Identity(args) => identity::run(&context, args),
+        Verb::Enroll(args) => enroll::run(&context, args),
         Verb::Run => daemon::run(context.location())
             .map(|()| Exit::Ok)
             .map_err(Complaint::from),
@@ -99,6 +102,11 @@ enum Verb {
     /// Show or replace this device's identity
     #[command(after_help = "Example:\n  edgeseal-agent identity show")]
     Identity(identity::IdentityArgs),
+    /// Enroll this device with a join file, or show what its enrollment waits for
+    #[command(
+        after_help = "Example:\n  edgeseal-agent enroll --join /media/stick/join.json\n  edgeseal-agent enroll status\n\nA join file at enroll.join_file of the configuration is taken by the running agent itself."
+    )]
+    Enroll(enroll::EnrollArgs),
     /// Run the agent in the foreground
     #[command(
         after_help = "Example:\n  edgeseal-agent run --config /etc/edgeseal/config.toml\n\nSignals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again."

@@ -101,6 +101,21 @@ pub(crate) fn forget_request(dir: &Path) -> Result<(), ErrorBody> {
     KeptRequest::remove(&Live, dir).map_err(|error| failed(dir, &error))
 }
 
+/// Ends an enrollment that went by file: shreds its join files, and forgets the request unless a broker has
+/// it. Whether there was one.
+///
+/// # Errors
+/// A join file or the request is still there.
+pub(crate) fn finish_by_file(dir: &Path) -> Result<bool, ErrorBody> {
+    let kept = KeptRequest::read(dir).map_err(|error| failed(dir, &error))?;
+    let Some(kept) = kept else { return Ok(false) };
+    join::shred(&Live, &kept.join_files)?;
+    if !kept.sent {
+        forget_request(dir)?;
+    }
+    Ok(!kept.join_files.is_empty())
+}
+
 /// Begins a rotation: the next key, then its request, signed by both keys.
 ///
 /// # Errors
@@ -229,6 +244,11 @@ fn stored_request(dir: &Path, board: &Board) -> Result<Option<KeptRequest>, Erro
         Err(IdentityError::Absent { .. }) => return Ok(None),
         loaded => loaded.map_err(|error| identity_failed(&error))?,
     };
+    if let Err(mismatch) = identity.binding() {
+        return Err(identity_failed(&IdentityError::BoardMismatch(
+            mismatch.clone(),
+        )));
+    }
     Ok(join::kept_request(dir, &identity)?.map(|(kept, _)| kept))
 }
 

@@ -311,12 +311,14 @@ fn unreadable(path: &Path, error: &io::Error) -> ErrorBody {
     })
 }
 
+/// What passes only when a person does something about it.
 pub(crate) fn refused(code: &'static str, reason: String) -> ErrorBody {
-    ErrorBody::new(ErrorClass::Failure, code, reason)
+    ErrorBody::new(ErrorClass::Conflict, code, reason)
 }
 
 pub(crate) fn failed(dir: &Path, error: &io::Error) -> ErrorBody {
-    refused("enroll-io", format!("{}: {error}", dir.display()))
+    let reason = format!("{}: {error}", dir.display());
+    ErrorBody::new(ErrorClass::Failure, "enroll-io", reason)
         .with_hint("check the state directory and its disk or card")
 }
 
@@ -327,3 +329,6 @@ pub(crate) fn identity_failed(error: &IdentityError) -> ErrorBody {
 fn store_failed(error: &StoreError) -> ErrorBody {
     ErrorBody::new(ErrorClass::Failure, error.code(), error.to_string()).with_hint(error.hint())
 }
+
+#[cfg(test)]
+mod tests;
