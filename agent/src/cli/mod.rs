@@ -3,6 +3,7 @@
 
 mod config;
 mod context;
+mod doctor;
 mod enroll;
 mod identity;
 mod input;
@@ -47,12 +48,19 @@ pub fn main() -> ExitCode {
     .into()
 }
 
+/// The command line, for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 fn run(cli: Cli) -> Result<Exit, Complaint> {
     let context = Context::new(cli.global);
     match cli.verb {
         Verb::Init(args) => identity::init(&context, &args),
         Verb::Identity(args) => identity::run(&context, args),
         Verb::Enroll(args) => enroll::run(&context, args),
+        Verb::ResetIdentity(args) => identity::forget(&context, &args),
         Verb::Run => daemon::run(context.location())
             .map(|()| Exit::Ok)
             .map_err(Complaint::from),
@@ -63,6 +71,7 @@ fn run(cli: Cli) -> Result<Exit, Complaint> {
         Verb::Login(args) => sign::login(&context, &args),
         Verb::Peers(args) => show::peers(&context, &args),
         Verb::Status => show::status(&context),
+        Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Config(args) => config::run(&context, args),
         Verb::HashPassword(args) => password::hash(&context, &args),
         Verb::Bench(args) => bench::run(&args, context.json()),
@@ -107,6 +116,11 @@ enum Verb {
         after_help = "Example:\n  edgeseal-agent enroll --join /media/stick/join.json\n  edgeseal-agent enroll status\n\nA join file at enroll.join_file of the configuration is taken by the running agent itself."
     )]
     Enroll(enroll::EnrollArgs),
+    /// Make this card fit to be copied: remove the key and all else that belongs to one device
+    #[command(
+        after_help = "Example:\n  sudo systemctl stop edgeseal-agent\n  sudo edgeseal-agent reset-identity --for-image --yes\n  sudo edgeseal-agent doctor --for-image"
+    )]
+    ResetIdentity(identity::ForgetArgs),
     /// Run the agent in the foreground
     #[command(
         after_help = "Example:\n  edgeseal-agent run --config /etc/edgeseal/config.toml\n\nSignals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again."
@@ -142,6 +156,12 @@ enum Verb {
     /// Show what the running agent says of itself
     #[command(after_help = "Example:\n  edgeseal-agent status")]
     Status,
+    /// Say what is wrong with this device, why it matters and which command repairs it: exit status 1 if
+    /// something is broken
+    #[command(
+        after_help = "Example:\n  sudo edgeseal-agent doctor\n  sudo edgeseal-agent doctor --bundle report.json\n\nBefore a card is copied to many devices:\n  sudo edgeseal-agent doctor --for-image"
+    )]
+    Doctor(doctor::DoctorArgs),
     /// Check or show the configuration
     #[command(
         after_help = "Example:\n  edgeseal-agent config check && systemctl reload edgeseal-agent"

@@ -91,8 +91,9 @@ pub fn describe(loaded: &Loaded) -> Vec<Setting> {
     settings
 }
 
-/// A configuration that passed every check, and where each of its values comes from.
-#[derive(Clone, Debug)]
+/// A configuration that passed every check, and where each of its values comes from. The default is
+/// what holds when no file and no variable says otherwise.
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The values.
     pub config: Config,

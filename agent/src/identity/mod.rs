@@ -7,12 +7,14 @@
 
 mod error;
 mod files;
+mod forget;
 mod next;
 mod show;
 #[cfg(test)]
 mod tests;
 
 pub use error::IdentityError;
+pub use forget::forget;
 pub use next::{begin_next, next_key, note_created, promote_next};
 pub use show::{IdentityBody, Request};
 

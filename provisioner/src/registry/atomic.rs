@@ -65,6 +65,22 @@ pub(crate) fn write(dir: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     batch.commit()
 }
 
+/// Replaces a file that the operator named, wherever it lies.
+///
+/// # Errors
+/// The system refuses; the file is as before.
+pub(crate) fn replace_file(path: &Path, bytes: &[u8]) -> Result<()> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir,
+        _ => Path::new("."),
+    };
+    let name = path.file_name().and_then(|name| name.to_str());
+    let name = name.ok_or_else(|| {
+        CommandError::usage("file-name", format!("{} names no file", path.display()))
+    })?;
+    write(dir, name, bytes)
+}
+
 /// Makes renames and deletions in `dir` durable.
 ///
 /// # Errors

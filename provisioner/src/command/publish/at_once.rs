@@ -1,0 +1,161 @@
+//! Publishing as a part of another verb: a revocation is worth nothing before it has reached the devices.
+
+use super::deliver::{carried_json, carried_text, not_distributed};
+use super::{Fleet, Outcome, Signers, Wish, sign_with};
+use crate::command::{Context, Reach, Signing};
+use crate::distribution::{self, Shards};
+use crate::error::{CommandError, Exit, Result};
+use crate::mqtt::Endpoint;
+use crate::registry::Registry;
+use crate::render::Report;
+use edgeseal_trust::document::{Document, Manifest};
+use serde_json::{Value, json};
+
+/// The options.
+#[derive(clap::Args)]
+pub(crate) struct AtOnce {
+    #[command(flatten)]
+    signing: Signing,
+    #[command(flatten)]
+    reach: Reach,
+    /// Change only the registry: the next publish carries it
+    #[arg(long)]
+    no_publish: bool,
+}
+
+/// What will be done once the registry is changed.
+pub(crate) enum Plan {
+    /// Nothing: something is missing, and what.
+    Missing(&'static str),
+    /// Nothing: it was not asked for.
+    NotAsked,
+    /// Sign and put it on the broker.
+    Ready(Box<(Signers, Endpoint)>),
+}
+
+impl AtOnce {
+    /// Opens keys and reads how to reach the broker, before anything is changed.
+    ///
+    /// # Errors
+    /// The keys do not open, or the broker's settings are wrong. Keys or a broker that nobody named are no error yet.
+    pub(crate) fn plan(&self, registry: &Registry) -> Result<Plan> {
+        if self.no_publish {
+            return Ok(Plan::NotAsked);
+        }
+        let endpoint = self.reach.endpoint(registry)?;
+        Ok(match (self.signing.is_given(), endpoint) {
+            (true, Some(endpoint)) => {
+                let root = registry.root()?;
+                let signers = Signers::open(&self.signing, root.content())?;
+                Plan::Ready(Box::new((signers, endpoint)))
+            }
+            (true, None) => Plan::Missing("the domain has no broker (edgeseal domain broker)"),
+            (false, Some(_)) => Plan::Missing("no registrar keys are named (--keys)"),
+            (false, None) => Plan::Missing(
+                "no registrar keys are named (--keys), and the domain has no broker (edgeseal domain broker)",
+            ),
+        })
+    }
+}
+
+impl Plan {
+    /// Publishes the registry as it is now; `done` is what the verb did, a sentence without its full stop, and stands whatever
+    /// happens here.
+    ///
+    /// # Errors
+    /// `not-published` where something is missing; the clock; `signatures-missing`; the broker. Each says what stands, and the
+    /// command that is next.
+    pub(crate) fn carry_out(
+        self,
+        registry: &mut Registry,
+        context: &Context,
+        done: &str,
+        mut json: Value,
+    ) -> Result<Report> {
+        let stands = format!("{done}; ");
+        let (text, published) = match self {
+            Self::NotAsked => (format!("{done}. {NEXT_PUBLISH}"), Value::Null),
+            Self::Missing(what) => {
+                if is_published(registry)? {
+                    (format!("{done}. It is published."), Value::Null)
+                } else {
+                    let reason = format!("{stands}the devices do not know: {what}");
+                    return Err(CommandError::new(
+                        Exit::TemporaryFailure,
+                        "not-published",
+                        reason,
+                    )
+                    .hint("next: edgeseal publish --keys DIR, or the same command with --no-publish if that is to wait"));
+                }
+            }
+            Self::Ready(ready) => {
+                let (signers, endpoint) = *ready;
+                let judged = distribution::judge(registry, &endpoint, context.style);
+                judged.map_err(|why| not_signed(why, &stands))?;
+                let sequence = sign(registry, &signers, context, &stands)?;
+                let carried =
+                    distribution::publish(registry, &endpoint, Shards::Changed, context.style)
+                        .map_err(|why| not_distributed(why, sequence, &stands))?;
+                let text = format!(
+                    "{done}. Published as sequence {sequence}.\n{}",
+                    carried_text(&carried)
+                );
+                let published = json!({ "sequence": sequence, "broker": carried_json(&carried) });
+                (text, published)
+            }
+        };
+        if let Some(object) = json.as_object_mut() {
+            object.insert("published".to_owned(), published);
+        }
+        Ok(Report::new(text, json))
+    }
+}
+
+/// Signs unless everything is signed already, and gives the sequence in force.
+fn sign(
+    registry: &mut Registry,
+    signers: &Signers,
+    context: &Context,
+    stands: &str,
+) -> Result<u64> {
+    if is_published(registry)?
+        && let Some(manifest) = registry.manifest()?
+    {
+        return Ok(manifest.content().sequence);
+    }
+    let signed = sign_with(registry, signers, &Wish::default(), context.style);
+    match signed.map_err(|why| not_signed(why, stands))? {
+        Outcome::Prepared(prepared) => Err(prepared.waits(stands)),
+        Outcome::Signed(signed) => Ok(signed.manifest.content().sequence),
+    }
+}
+
+fn not_signed(mut why: CommandError, stands: &str) -> CommandError {
+    why.reason = format!("{stands}not published: {}", why.reason);
+    why.hint = Some(match why.hint {
+        Some(hint) if hint.contains("edgeseal publish") => hint,
+        Some(hint) => format!("{hint}; next: edgeseal publish --keys DIR"),
+        None => "next: edgeseal publish --keys DIR".to_owned(),
+    });
+    why
+}
+
+/// Whether the last manifest says what the registry says.
+fn is_published(registry: &Registry) -> Result<bool> {
+    let last = registry.manifest()?;
+    let Some(last) = last.as_ref().map(Document::content) else {
+        return Ok(false);
+    };
+    let root = registry.root()?;
+    if last.root_version != root.content().version
+        || !last.roles.iter().eq(registry.roles().values())
+        || !last.groups.iter().eq(registry.groups())
+    {
+        return Ok(false);
+    }
+    let fleet = Fleet::of(registry, Manifest::shard_count(last))?;
+    Ok(fleet.digests() == last.shards)
+}
+
+/// What every device learns only from the next manifest.
+const NEXT_PUBLISH: &str = "The other devices learn of it with the next publish.";
