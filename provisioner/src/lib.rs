@@ -9,6 +9,8 @@ mod clock;
 mod command;
 mod confirm;
 mod demo;
+mod distribution;
+mod enrollment;
 mod error;
 mod input;
 mod keys;
@@ -16,4 +18,4 @@ mod mqtt;
 mod registry;
 mod render;
 
-pub use cli::run;
+pub use cli::{command_line, run};

@@ -1,48 +1,60 @@
 //! An MQTT 5 connection of our own, on rumqttc.
 //!
 //! rumqttc reconnects at once and for ever on its own; this module does not let it: the first error ends a connection, and
-//! whoever holds it decides. TLS is always a `ClientConfig` made here, on ring, so that rumqttc judges no certificate.
+//! whoever holds it decides. It tells nobody when a message was acknowledged; this module pairs packet identifiers with who
+//! waits for them. What arrives is acknowledged when it is taken, and the broker is told how many messages may be on their way:
+//! a flood of them neither grows nor blocks the connection. TLS is always a `ClientConfig` made here, on ring, so that rumqttc
+//! judges no certificate.
 
-use crate::input;
-use rumqttc::TlsConfiguration;
-use rumqttc::Transport;
+mod endpoint;
+mod worker;
+
+pub(crate) use endpoint::{Credentials, Endpoint, MAX_AUTHORITIES_OCTETS};
+
+use rumqttc::v5::AsyncClient;
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish, PublishProperties, SubscribeReasonCode};
-use rumqttc::v5::{AsyncClient, Event, EventLoop, MqttOptions};
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use rumqttc::v5::mqttbytes::v5::{Filter, Publish, PublishProperties};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use worker::{Answer, Expected, Worker};
 
-/// A broker, by its address and how to reach it.
-#[derive(Clone)]
-pub(crate) struct Endpoint {
-    host: String,
-    port: u16,
-    tls: Option<Arc<rustls::ClientConfig>>,
-    authorities: Option<PathBuf>,
-}
-
-/// An MQTT 5 connection that has subscribed.
+/// An MQTT 5 connection with a clean session.
 pub(crate) struct Connection {
     client: AsyncClient,
-    arrivals: mpsc::Receiver<Arrival>,
+    arrivals: mpsc::Receiver<Publish>,
+    /// Octets of payloads that arrived and were not taken yet.
+    octets: Arc<AtomicUsize>,
+    /// Taken by the program, and acknowledged when it asks for the next one.
+    taken: Option<Publish>,
+    publishes: Mutex<mpsc::UnboundedSender<Expected>>,
+    subscribes: Mutex<mpsc::UnboundedSender<Expected>>,
+    unsubscribes: Mutex<mpsc::UnboundedSender<Expected>>,
+    end: Arc<OnceLock<String>>,
     worker: JoinHandle<()>,
 }
 
-/// A message as it arrived.
-#[derive(Clone, Debug, Eq, PartialEq)]
+/// A message as it arrived, or as it shall be published.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(crate) struct Arrival {
     /// The topic name.
     pub(crate) topic: String,
     /// The payload.
     pub(crate) payload: Vec<u8>,
+    /// Arrived: it was kept by the broker since before the subscription. To be published: the broker shall keep it.
+    pub(crate) retain: bool,
     /// User properties, in order.
     pub(crate) user_properties: Vec<(String, String)>,
+}
+
+/// A message that is on its way; [`Connection::acknowledged`] waits for the broker's word.
+#[must_use]
+pub(crate) struct Receipt {
+    answer: oneshot::Receiver<Answer>,
+    topic: String,
 }
 
 /// Why there is no connection, or no more.
@@ -51,7 +63,7 @@ pub(crate) enum MqttError {
     /// The URL is not one of a broker.
     #[error("{0:?} is no broker: write mqtt://HOST[:PORT] or mqtts://HOST[:PORT]")]
     Address(String),
-    /// The file of certificate authorities is not usable.
+    /// The certificate authorities are not usable.
     #[error("no certificate authorities in {path}: {why}")]
     Authorities {
         /// The file.
@@ -70,129 +82,222 @@ pub(crate) enum MqttError {
         why: String,
     },
     /// The connection has ended.
-    #[error("the MQTT connection has ended")]
-    Ended,
-}
-
-impl Endpoint {
-    /// A broker on this machine, without TLS.
-    pub(crate) fn local(port: u16) -> Self {
-        let host = "127.0.0.1".to_owned();
-        Self {
-            host,
-            port,
-            tls: None,
-            authorities: None,
-        }
-    }
-
-    /// Reads `mqtt://HOST[:PORT]` or `mqtts://HOST[:PORT]`; the latter needs the PEM file of the certificate authorities.
-    ///
-    /// # Errors
-    /// [`MqttError::Address`] and [`MqttError::Authorities`].
-    pub(crate) fn parse(url: &str, authorities: Option<&Path>) -> Result<Self, MqttError> {
-        let refused = || MqttError::Address(url.to_owned());
-        let (scheme, rest) = url.split_once("://").ok_or_else(refused)?;
-        let (tls, default_port) = match scheme {
-            "mqtt" => (None, 1883),
-            "mqtts" => (Some(client_config(authorities)?), 8883),
-            _ => return Err(refused()),
-        };
-        let address = rest.strip_suffix('/').unwrap_or(rest);
-        let (host, port) = match address.rsplit_once(':') {
-            Some((host, port)) => (host, port.parse().map_err(|_| refused())?),
-            None => (address, default_port),
-        };
-        let valid = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-');
-        if host.is_empty() || !host.bytes().all(valid) {
-            return Err(refused());
-        }
-        let authorities = authorities.filter(|_| tls.is_some());
-        Ok(Self {
-            host: host.to_owned(),
-            port,
-            tls,
-            authorities: authorities.map(Path::to_owned),
-        })
-    }
-
-    /// The broker's host.
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// The broker's port.
-    pub(crate) const fn port(&self) -> u16 {
-        self.port
-    }
-
-    /// The file of certificate authorities, where TLS is spoken.
-    pub(crate) fn authorities(&self) -> Option<&Path> {
-        self.authorities.as_deref()
-    }
+    #[error("the MQTT connection has ended: {0}")]
+    Ended(String),
+    /// The broker does not want a message or a subscription.
+    #[error("the broker refuses {what}: {why}")]
+    Refused {
+        /// What it refuses.
+        what: String,
+        /// Its reason code.
+        why: String,
+    },
 }
 
 impl Connection {
     /// Connects as `client_id` with a clean session, and subscribes to `filters` at QoS 1.
     ///
     /// # Errors
-    /// [`MqttError::Connect`] after ten seconds at the latest.
+    /// [`MqttError::Connect`] after ten seconds at the latest, also where the broker refuses a subscription.
     pub(crate) async fn open(
         endpoint: &Endpoint,
         client_id: &str,
         filters: &[&str],
     ) -> Result<Self, MqttError> {
         let connect_error = |why: String| MqttError::Connect {
-            host: endpoint.host.clone(),
-            port: endpoint.port,
+            host: endpoint.host().to_owned(),
+            port: endpoint.port(),
             why,
         };
-        let mut options = MqttOptions::new(client_id, &endpoint.host, endpoint.port);
+        let mut options = endpoint.options(client_id);
         options.set_keep_alive(KEEP_ALIVE).set_clean_start(true);
         options.set_max_packet_size(Some(MAX_PACKET_OCTETS));
-        if let Some(config) = &endpoint.tls {
-            let config = TlsConfiguration::Rustls(Arc::clone(config));
-            options.set_transport(Transport::Tls(config));
-        }
+        options.set_receive_maximum(Some(IN_FLIGHT));
+        options.set_outgoing_inflight_upper_limit(IN_FLIGHT);
+        options.set_manual_acks(true);
         let (client, mut events) = AsyncClient::new(options, CHANNEL);
-        let handshake = handshake(&client, &mut events, filters);
-        match timeout(PATIENCE, handshake).await {
+        match timeout(PATIENCE, worker::handshake(&mut events)).await {
             Ok(Ok(())) => {}
             Ok(Err(why)) => return Err(connect_error(why)),
             Err(_) => return Err(connect_error("no answer in time".to_owned())),
         }
-        let (sender, arrivals) = mpsc::channel(CHANNEL);
-        let worker = tokio::spawn(forward(events, sender));
-        Ok(Self {
+        let end = Arc::new(OnceLock::new());
+        let (sender, arrivals) = mpsc::channel(ARRIVALS);
+        let octets = Arc::new(AtomicUsize::new(0));
+        let [
+            (publishes, published),
+            (subscribes, subscribed),
+            (unsubscribes, unsubscribed),
+        ] = [(); 3].map(|()| mpsc::unbounded_channel());
+        let worker = Worker::new(
+            sender,
+            Arc::clone(&octets),
+            [published, subscribed, unsubscribed],
+        );
+        let worker = tokio::spawn(worker.run(events, Arc::clone(&end)));
+        let connection = Self {
             client,
             arrivals,
+            octets,
+            taken: None,
+            publishes: Mutex::new(publishes),
+            subscribes: Mutex::new(subscribes),
+            unsubscribes: Mutex::new(unsubscribes),
+            end,
             worker,
-        })
+        };
+        if !filters.is_empty() {
+            let subscribed = timeout(PATIENCE, connection.subscribe(filters)).await;
+            let subscribed =
+                subscribed.map_err(|_| connect_error("no answer in time".to_owned()))?;
+            subscribed.map_err(|why| connect_error(why.to_string()))?;
+        }
+        Ok(connection)
     }
 
-    /// Publishes at QoS 1.
+    /// Publishes at QoS 1, and returns once the broker has acknowledged it.
+    ///
+    /// # Errors
+    /// [`MqttError::Ended`] and [`MqttError::Refused`].
+    pub(crate) async fn publish(&self, message: &Arrival) -> Result<(), MqttError> {
+        let receipt = self.send(message).await?;
+        self.acknowledged(receipt).await
+    }
+
+    /// Hands a message to the connection, to be published at QoS 1. Waits while too many are unacknowledged.
     ///
     /// # Errors
     /// [`MqttError::Ended`].
-    pub(crate) async fn publish(&self, message: &Arrival) -> Result<(), MqttError> {
+    pub(crate) async fn send(&self, message: &Arrival) -> Result<Receipt, MqttError> {
         let properties = PublishProperties {
             user_properties: message.user_properties.clone(),
             ..PublishProperties::default()
         };
         let (topic, payload) = (message.topic.clone(), message.payload.clone());
         let publish = self.client.publish_with_properties(
-            topic,
+            topic.clone(),
             QoS::AtLeastOnce,
-            false,
+            message.retain,
             payload,
             properties,
         );
-        publish.await.map_err(|_| MqttError::Ended)
+        let answer = self.expect(&self.publishes, publish).await?;
+        Ok(Receipt { answer, topic })
     }
 
-    /// The next message, if one arrives within `patience`.
-    pub(crate) async fn receive(&mut self, patience: Duration) -> Option<Arrival> {
-        timeout(patience, self.arrivals.recv()).await.ok().flatten()
+    /// Waits for the acknowledgement of a message.
+    ///
+    /// # Errors
+    /// [`MqttError::Refused`] with the broker's reason code, [`MqttError::Ended`] also where it says nothing for a minute.
+    pub(crate) async fn acknowledged(&self, receipt: Receipt) -> Result<(), MqttError> {
+        let answer = self.answer(receipt.answer).await?;
+        answer.map_err(|why| MqttError::Refused {
+            what: format!("a message on {}", receipt.topic),
+            why,
+        })
+    }
+
+    /// Subscribes at QoS 1; messages that the broker keeps follow, also where the filter was subscribed to before.
+    ///
+    /// # Errors
+    /// As [`Connection::publish`]; some of the filters may have been granted.
+    pub(crate) async fn subscribe(&self, filters: &[&str]) -> Result<(), MqttError> {
+        let wanted: Vec<Filter> = filters
+            .iter()
+            .map(|filter| Filter::new(*filter, QoS::AtLeastOnce))
+            .collect();
+        let subscribe = self.client.subscribe_many(wanted);
+        let answer = self.expect(&self.subscribes, subscribe).await?;
+        let answer = self.answer(answer).await?;
+        answer.map_err(|why| MqttError::Refused {
+            what: format!("a subscription to {}", filters.join(", ")),
+            why,
+        })
+    }
+
+    /// Ends subscriptions.
+    ///
+    /// # Errors
+    /// [`MqttError::Ended`].
+    pub(crate) async fn unsubscribe(&self, filters: &[&str]) -> Result<(), MqttError> {
+        let mut answers = Vec::new();
+        for filter in filters {
+            let unsubscribe = self.client.unsubscribe(*filter);
+            answers.push(self.expect(&self.unsubscribes, unsubscribe).await?);
+        }
+        for answer in answers {
+            // That there was none is no reason to stop.
+            let _ = self.answer(answer).await?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the broker has answered everything that it was asked before: a broker answers in order, so what it keeps for a
+    /// subscription has arrived by then, however slow the line is. Some look it up meanwhile, and are only a moment later.
+    ///
+    /// # Errors
+    /// [`MqttError::Ended`].
+    pub(crate) async fn answered(&self) -> Result<(), MqttError> {
+        self.unsubscribe(&[NEVER_SUBSCRIBED]).await
+    }
+
+    /// The next message, if one arrives within `patience`. The one before it is acknowledged now. May be cancelled.
+    ///
+    /// # Errors
+    /// [`MqttError::Ended`].
+    pub(crate) async fn receive(
+        &mut self,
+        patience: Duration,
+    ) -> Result<Option<Arrival>, MqttError> {
+        if let Some(taken) = &self.taken {
+            let acknowledged = self.client.ack(taken).await;
+            acknowledged.map_err(|_| self.ended())?;
+            self.taken = None;
+        }
+        match timeout(patience, self.arrivals.recv()).await {
+            Err(_) => Ok(None),
+            Ok(None) => Err(self.ended()),
+            Ok(Some(publish)) => {
+                let arrival = arrival(&publish);
+                self.octets
+                    .fetch_sub(arrival.payload.len(), Ordering::Relaxed);
+                self.taken = Some(publish);
+                Ok(Some(arrival))
+            }
+        }
+    }
+
+    /// Says goodbye; without it the broker takes the end for a lost connection.
+    pub(crate) async fn close(mut self) {
+        if self.client.disconnect().await.is_ok() {
+            let _ = timeout(GOODBYE, &mut self.worker).await;
+        }
+    }
+
+    /// Hands a request over, with who waits for its answer: both in the same order.
+    async fn expect<E>(
+        &self,
+        line: &Mutex<mpsc::UnboundedSender<Expected>>,
+        request: impl Future<Output = Result<(), E>>,
+    ) -> Result<oneshot::Receiver<Answer>, MqttError> {
+        let line = line.lock().await;
+        let (sender, answer) = oneshot::channel();
+        line.send(sender).map_err(|_| self.ended())?;
+        request.await.map_err(|_| self.ended())?;
+        Ok(answer)
+    }
+
+    async fn answer(&self, answer: oneshot::Receiver<Answer>) -> Result<Answer, MqttError> {
+        match timeout(ACKNOWLEDGEMENT, answer).await {
+            Ok(Ok(answer)) => Ok(answer),
+            Ok(Err(_)) => Err(self.ended()),
+            Err(_) => Err(MqttError::Ended("no acknowledgement in time".to_owned())),
+        }
+    }
+
+    fn ended(&self) -> MqttError {
+        let why = self.end.get().cloned();
+        MqttError::Ended(why.unwrap_or_else(|| "it was closed".to_owned()))
     }
 }
 
@@ -203,6 +308,16 @@ impl Drop for Connection {
 }
 
 impl Arrival {
+    /// What the broker shall keep on `topic`; nothing at all takes away what it keeps.
+    pub(crate) fn retained(topic: impl Into<String>, payload: impl Into<Vec<u8>>) -> Self {
+        Self {
+            topic: topic.into(),
+            payload: payload.into(),
+            retain: true,
+            user_properties: Vec::new(),
+        }
+    }
+
     /// The value of the user property `edgeseal`.
     pub(crate) fn token(&self) -> Option<&str> {
         let mut user = self.user_properties.iter();
@@ -211,122 +326,31 @@ impl Arrival {
     }
 }
 
-async fn handshake(
-    client: &AsyncClient,
-    events: &mut EventLoop,
-    filters: &[&str],
-) -> Result<(), String> {
-    loop {
-        match events.poll().await.map_err(|why| why.to_string())? {
-            Event::Incoming(Packet::ConnAck(_)) => {
-                let filters = filters
-                    .iter()
-                    .map(|filter| Filter::new(*filter, QoS::AtLeastOnce));
-                let subscribe = client.subscribe_many(filters.collect::<Vec<_>>());
-                subscribe.await.map_err(|why| why.to_string())?;
-            }
-            Event::Incoming(Packet::SubAck(ack)) => {
-                let granted =
-                    |code: &SubscribeReasonCode| matches!(code, SubscribeReasonCode::Success(_));
-                let all = ack.return_codes.iter().all(granted);
-                return if all {
-                    Ok(())
-                } else {
-                    Err("the broker refused a subscription".to_owned())
-                };
-            }
-            _ => {}
-        }
-    }
-}
-
-/// Drives the connection until it ends or nobody listens.
-async fn forward(mut events: EventLoop, sender: mpsc::Sender<Arrival>) {
-    while let Ok(event) = events.poll().await {
-        if let Event::Incoming(Packet::Publish(publish)) = event
-            && sender.send(arrival(publish)).await.is_err()
-        {
-            return;
-        }
-    }
-}
-
-fn arrival(publish: Publish) -> Arrival {
+fn arrival(publish: &Publish) -> Arrival {
+    let properties = publish.properties.as_ref();
     Arrival {
         topic: String::from_utf8_lossy(&publish.topic).into_owned(),
         payload: publish.payload.to_vec(),
-        user_properties: publish
-            .properties
-            .map(|properties| properties.user_properties)
+        retain: publish.retain,
+        user_properties: properties
+            .map(|properties| properties.user_properties.clone())
             .unwrap_or_default(),
     }
 }
 
-fn client_config(authorities: Option<&Path>) -> Result<Arc<rustls::ClientConfig>, MqttError> {
-    let path = authorities
-        .map(|path| path.display().to_string())
-        .unwrap_or_default();
-    let refused = |why: String| MqttError::Authorities {
-        path: path.clone(),
-        why,
-    };
-    let file = authorities.ok_or_else(|| refused("name the file with --ca".to_owned()))?;
-    let mut roots = rustls::RootCertStore::empty();
-    let text = input::read(file, MAX_AUTHORITIES_OCTETS).map_err(|why| refused(why.to_string()))?;
-    for certificate in CertificateDer::pem_slice_iter(&text) {
-        let certificate = certificate.map_err(|why| refused(why.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|why| refused(why.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(refused("it holds no certificate".to_owned()));
-    }
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|why| refused(why.to_string()))?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
-}
-
 /// The user property that carries a token.
 pub(crate) const TOKEN_PROPERTY: &str = "edgeseal";
+/// A filter that nobody subscribes to.
+const NEVER_SUBSCRIBED: &str = "edgeseal/-";
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
-const MAX_PACKET_OCTETS: u32 = 1 << 20;
-const CHANNEL: usize = 64;
-/// Ten times what operating systems come with.
-const MAX_AUTHORITIES_OCTETS: usize = 4 << 20;
-
-#[cfg(test)]
-mod tests {
-    use super::{Endpoint, MqttError};
-
-    #[test]
-    fn only_urls_of_brokers_are_read() {
-        let read = |url| Endpoint::parse(url, None).map(|at| (at.host, at.port));
-        assert_eq!(read("mqtt://broker").unwrap(), ("broker".to_owned(), 1883));
-        assert_eq!(
-            read("mqtt://10.0.0.1:1884/").unwrap(),
-            ("10.0.0.1".to_owned(), 1884)
-        );
-        for bad in [
-            "",
-            "broker",
-            "http://broker",
-            "mqtt://",
-            "mqtt://:1",
-            "mqtt://a:x",
-            "mqtt://u@h",
-            "mqtt://a:70000",
-        ] {
-            assert!(matches!(read(bad), Err(MqttError::Address(_))), "{bad}");
-        }
-        assert!(matches!(
-            read("mqtts://broker"),
-            Err(MqttError::Authorities { .. })
-        ));
-    }
-}
+const ACKNOWLEDGEMENT: Duration = Duration::from_secs(60);
+const GOODBYE: Duration = Duration::from_secs(2);
+/// The largest trust document, with its topic.
+const MAX_PACKET_OCTETS: u32 = (1 << 20) + (16 << 10);
+/// Messages that may be unacknowledged, in either direction.
+const IN_FLIGHT: u16 = 64;
+/// Holds all that may be unacknowledged, and as much again at QoS 0.
+const CHANNEL: usize = 128;
+/// Messages that arrived and were not taken yet; how many octets they may have is the narrower bound.
+const ARRIVALS: usize = 16_384;

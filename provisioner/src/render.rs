@@ -2,6 +2,7 @@
 //! text or as one line of JSON.
 
 use crate::error::CommandError;
+use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write as _};
@@ -84,12 +85,32 @@ pub(crate) fn notice(style: Style, line: &str) {
     }
 }
 
+/// A line on standard output before the last one: what a verb that goes on for long has done by now.
+///
+/// # Errors
+/// Nobody reads on, or the system refuses.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    print(&format!("{text}\n"))
+}
+
 /// `text` in bold where standard output shows it.
 pub(crate) fn bold(style: Style, text: &str) -> String {
     if style.colour_out {
         format!("\u{1b}[1m{text}\u{1b}[0m")
     } else {
         text.to_owned()
+    }
+}
+
+/// A progress bar on standard error, where somebody looks at it.
+pub(crate) fn progress(style: Style, of: usize, what: &str) -> ProgressBar {
+    if style.json || !io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(u64::try_from(of).unwrap_or_default());
+    match ProgressStyle::with_template("{bar:40} {pos} of {len} {msg}") {
+        Ok(shown) => bar.with_style(shown).with_message(what.to_owned()),
+        Err(_) => bar,
     }
 }
 

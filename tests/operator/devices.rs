@@ -160,7 +160,14 @@ fn suspension_is_reversible_and_resuming_fences_off_the_past() {
     place.run("device add shed-1 --jwk jwk").succeeded();
     assert_eq!(place.device("shed-1")["keys"][0]["not_before"], 0);
     place
-        .args(&["device", "suspend", "shed-1", "--reason", "battery"])
+        .args(&[
+            "device",
+            "suspend",
+            "shed-1",
+            "--reason",
+            "battery",
+            "--no-publish",
+        ])
         .succeeded();
     let device = place.device("shed-1");
     assert_eq!(
@@ -170,14 +177,14 @@ fn suspension_is_reversible_and_resuming_fences_off_the_past() {
     place
         .run("device approve shed-1")
         .refused(1, "device-not-pending");
-    place.run("device suspend shed-1").succeeded();
+    place.run("device suspend shed-1 --no-publish").succeeded();
     assert_eq!(place.device("shed-1")["reason"], "battery");
-    place.run("device resume shed-1").succeeded();
+    place.run("device resume shed-1 --no-publish").succeeded();
     let device = place.device("shed-1");
     assert_eq!(device["state"], "active");
     assert!(device.get("reason").is_none());
     assert!(device["keys"][0]["not_before"].as_u64().unwrap() > 1_700_000_000);
-    place.run("device resume shed-1").succeeded();
+    place.run("device resume shed-1 --no-publish").succeeded();
     place
         .run("device suspend shed-9")
         .refused(1, "device-unknown");
@@ -190,7 +197,7 @@ fn revoking_asks_and_is_final() {
     place.run("device add shed-1 --jwk jwk").succeeded();
     for answer in ["", "n\n", "perhaps\n"] {
         let said = place
-            .answer(&["device", "revoke", "shed-1"], answer)
+            .answer(&["device", "revoke", "shed-1", "--no-publish"], answer)
             .refused(1, "not-confirmed");
         assert!(said.contains("Revoke shed-1 (active) for good?"), "{said}");
         assert_eq!(place.device("shed-1")["state"], "active");
@@ -203,9 +210,17 @@ fn revoking_asks_and_is_final() {
         long.stderr
     );
     place
-        .args(&["device", "revoke", "shed-1", "--yes", "--reason", "stolen"])
+        .args(&[
+            "device",
+            "revoke",
+            "shed-1",
+            "--yes",
+            "--reason",
+            "stolen",
+            "--no-publish",
+        ])
         .succeeded();
-    place.run("device revoke shed-1").succeeded();
+    place.run("device revoke shed-1 --no-publish").succeeded();
     for verb in ["resume", "suspend", "approve"] {
         assert_eq!(place.run(&format!("device {verb} shed-1")).code, 1);
     }
@@ -218,7 +233,7 @@ fn revoking_asks_and_is_final() {
     second.write_jwk("jwk", &key(1));
     second.run("device add shed-1 --jwk jwk").succeeded();
     second
-        .answer(&["device", "revoke", "shed-1"], "yes\n")
+        .answer(&["device", "revoke", "shed-1", "--no-publish"], "yes\n")
         .succeeded();
     assert_eq!(second.device("shed-1")["state"], "revoked");
 }

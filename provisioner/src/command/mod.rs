@@ -5,9 +5,17 @@ pub(crate) mod domain;
 mod duration;
 pub(crate) mod group;
 pub(crate) mod inspect;
+pub(crate) mod join;
 pub(crate) mod publish;
+pub(crate) mod reach;
+pub(crate) mod registrar;
 pub(crate) mod role;
+pub(crate) mod root;
+mod signing;
 pub(crate) mod status;
+
+pub(crate) use reach::Reach;
+pub(crate) use signing::Signing;
 
 use crate::error::Result;
 use crate::registry::{Access, Registry};

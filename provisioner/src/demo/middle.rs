@@ -14,7 +14,7 @@ pub(super) enum Middle {
     /// The embedded broker itself is hostile.
     Embedded(BrokerHandle),
     /// Somebody else's broker, and a hostile client that hears everything.
-    External(Connection),
+    External(Box<Connection>),
 }
 
 impl Middle {
@@ -23,7 +23,7 @@ impl Middle {
         if let Some(endpoint) = endpoint {
             let hostile = Connection::open(&endpoint, "edgeseal-demo-mallory", &["site/#"]).await;
             let hostile = hostile.map_err(|why| why.to_string())?;
-            return Ok((Self::External(hostile), endpoint));
+            return Ok((Self::External(Box::new(hostile)), endpoint));
         }
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let broker = Broker::bind(local).await.map_err(|why| why.to_string())?;
@@ -65,12 +65,12 @@ impl Middle {
                 kept.ok().and_then(Result::ok)
             }
             Self::External(hostile) => {
-                while hostile.receive(Duration::ZERO).await.is_some() {}
+                while let Ok(Some(_)) = hostile.receive(Duration::ZERO).await {}
                 program.publish(topic, payload).await?;
                 let started = Instant::now();
                 loop {
                     let left = PATIENCE.saturating_sub(started.elapsed());
-                    match hostile.receive(left).await {
+                    match hostile.receive(left).await.ok().flatten() {
                         Some(heard)
                             if heard.topic == topic && heard.payload == payload.as_bytes() =>
                         {
@@ -126,6 +126,7 @@ fn arrival(message: &broker::Message) -> Arrival {
         topic: message.topic.clone(),
         payload: message.payload.to_vec(),
         user_properties: message.properties.user_properties.clone(),
+        ..Arrival::default()
     }
 }
 

@@ -157,6 +157,7 @@ impl Stage {
                 property("edgeseal-sender", "sensor"),
                 property("edgeseal-verdict", "verified"),
             ],
+            ..Arrival::default()
         };
         self.broker.send(&labelled).await?;
         let code = self.pump.outcome(LOG, "all is well").await?;
@@ -168,7 +169,7 @@ impl Stage {
         let command = Arrival {
             topic: COMMAND.to_owned(),
             payload: b"off".to_vec(),
-            user_properties: Vec::new(),
+            ..Arrival::default()
         };
         let stranger = stranger.map_err(|why| why.to_string())?;
         let sent = stranger.publish(&command).await;
@@ -196,7 +197,7 @@ impl Stage {
     async fn suspended(&mut self, report: &mut Report) -> Result<(), String> {
         report.heading("The operator acts");
         self.fleet
-            .operator(["device", "suspend", "sensor"], [""; 0])?;
+            .operator(["device", "suspend", "sensor", "--no-publish"], [""; 0])?;
         let sequence = self.fleet.publish()?;
         self.fleet.update(self.pump.agent())?;
         self.fleet.update(self.panel.agent())?;
@@ -210,7 +211,15 @@ impl Stage {
     }
 
     async fn revoked(&mut self, report: &mut Report) -> Result<(), String> {
-        let revoke = ["device", "revoke", "panel", "--reason", "stolen", "--yes"];
+        let revoke = [
+            "device",
+            "revoke",
+            "panel",
+            "--reason",
+            "stolen",
+            "--yes",
+            "--no-publish",
+        ];
         self.fleet.operator(revoke, [""; 0])?;
         let sequence = self.fleet.publish()?;
         self.fleet.update(self.pump.agent())?;
@@ -222,7 +231,7 @@ impl Stage {
         report.hostile("thief", what, "pump", &code, "device-revoked");
 
         self.fleet
-            .operator(["device", "resume", "sensor"], [""; 0])?;
+            .operator(["device", "resume", "sensor", "--no-publish"], [""; 0])?;
         let sequence = self.fleet.publish()?;
         self.fleet.update(self.pump.agent())?;
         self.fleet.update(self.sensor.agent())?;

@@ -2,6 +2,7 @@
 
 use crate::clock;
 use crate::command::Context;
+use crate::command::publish::AtOnce;
 use crate::error::{CommandError, Result};
 use crate::registry::{Access, state_word};
 use crate::render::{Report, notice};
@@ -16,12 +17,14 @@ pub(crate) struct Args {
     /// Id of the device
     #[arg(value_parser = DeviceId::parse)]
     id: DeviceId,
+    #[command(flatten)]
+    at_once: AtOnce,
 }
 
-/// Believes a suspended device again: what it signed before this moment stays refused.
+/// Believes a suspended device again, and publishes that: what it signed before this moment stays refused.
 ///
 /// # Errors
-/// No such device, or it is pending or revoked.
+/// No such device, it is pending or revoked, or it is not published: it stands in the registry then.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let mut device = registry.device(&args.id)?.clone();
@@ -29,11 +32,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     match device.state {
         DeviceState::Suspended => {}
         DeviceState::Active => {
-            let text = format!("{id} is active already; nothing was changed");
-            return Ok(Report::new(
-                text,
-                json!({ "device": id, "state": device.state, "changed": false }),
-            ));
+            let done = format!("{id} is active already; nothing was changed");
+            let json = json!({ "device": id, "state": device.state, "changed": false });
+            let plan = args.at_once.plan(&registry)?;
+            return plan.carry_out(&mut registry, context, &done, json);
         }
         DeviceState::Pending | DeviceState::Revoked => {
             let state = state_word(device.state);
@@ -53,6 +55,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
             "note: this clock is not synchronized, and the device is believed from its time on";
         notice(context.style, line);
     }
+    let plan = args.at_once.plan(&registry)?;
     device.state = DeviceState::Active;
     device.reason = None;
     for key in &mut device.keys {
@@ -60,12 +63,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     }
     registry.put_device(device)?;
     registry.save()?;
-    let text = format!(
-        "{id} is active again; what it signed before now stays refused. {}",
-        super::NEXT_PUBLISH
-    );
-    Ok(Report::new(
-        text,
-        json!({ "device": id, "state": DeviceState::Active, "not_before": reading.time, "changed": true }),
-    ))
+    let done = format!("{id} is active again; what it signed before now stays refused");
+    let json = json!({ "device": id, "state": DeviceState::Active, "not_before": reading.time, "changed": true });
+    plan.carry_out(&mut registry, context, &done, json)
 }

@@ -1,6 +1,7 @@
 //! `edgeseal device revoke`.
 
 use crate::command::Context;
+use crate::command::publish::AtOnce;
 use crate::confirm;
 use crate::error::Result;
 use crate::registry::{Access, state_word};
@@ -11,7 +12,9 @@ use serde_json::json;
 
 /// What it is given.
 #[derive(clap::Args)]
-#[command(after_help = "Example:\n  edgeseal device revoke shed-1 --reason stolen --yes")]
+#[command(
+    after_help = "Example:\n  edgeseal device revoke shed-1 --reason stolen --keys ~/farm-keys --yes"
+)]
 pub(crate) struct Args {
     /// Id of the device
     #[arg(value_parser = DeviceId::parse)]
@@ -22,22 +25,23 @@ pub(crate) struct Args {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    #[command(flatten)]
+    at_once: AtOnce,
 }
 
-/// Cuts a device off for good, once somebody confirms it. Twice is the same as once.
+/// Cuts a device off for good, once somebody confirms it, and publishes that. Twice is the same as once.
 ///
 /// # Errors
-/// No such device, or nobody confirms it.
+/// No such device, nobody confirms it, or it is not published: it stands in the registry then.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let mut device = registry.device(&args.id)?.clone();
     let id = &args.id;
     if device.state == DeviceState::Revoked {
-        let text = format!("{id} is revoked already; nothing was changed");
-        return Ok(Report::new(
-            text,
-            json!({ "device": id, "state": device.state, "changed": false }),
-        ));
+        let done = format!("{id} is revoked already; nothing was changed");
+        let json = json!({ "device": id, "state": device.state, "changed": false });
+        let plan = args.at_once.plan(&registry)?;
+        return plan.carry_out(&mut registry, context, &done, json);
     }
     if !args.yes {
         let state = state_word(device.state);
@@ -45,6 +49,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
             "Revoke {id} ({state}) for good? It cannot be resumed."
         ))?;
     }
+    let plan = args.at_once.plan(&registry)?;
     device.state = DeviceState::Revoked;
     device.request_words = None;
     if args.reason.is_some() {
@@ -52,8 +57,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     }
     registry.put_device(device)?;
     registry.save()?;
-    Ok(Report::new(
-        format!("{id} is revoked. {}", super::NEXT_PUBLISH),
-        json!({ "device": id, "state": DeviceState::Revoked, "changed": true }),
-    ))
+    let json = json!({ "device": id, "state": DeviceState::Revoked, "changed": true });
+    plan.carry_out(&mut registry, context, &format!("{id} is revoked"), json)
 }

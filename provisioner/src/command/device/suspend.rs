@@ -1,6 +1,7 @@
 //! `edgeseal device suspend`.
 
 use crate::command::Context;
+use crate::command::publish::AtOnce;
 use crate::error::{CommandError, Result};
 use crate::registry::Access;
 use crate::render::Report;
@@ -20,12 +21,14 @@ pub(crate) struct Args {
     /// Why, for those who look at it later
     #[arg(long)]
     reason: Option<String>,
+    #[command(flatten)]
+    at_once: AtOnce,
 }
 
-/// Cuts a device off until it is resumed. Twice is the same as once.
+/// Cuts a device off until it is resumed, and publishes that. Twice is the same as once.
 ///
 /// # Errors
-/// No such device, or it is pending or revoked.
+/// No such device, it is pending or revoked, or it is not published: it stands in the registry then.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let mut device = registry.device(&args.id)?.clone();
@@ -39,14 +42,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         DeviceState::Revoked => return refuse("device-revoked", "revoked"),
         DeviceState::Active | DeviceState::Suspended => {}
     }
+    let plan = args.at_once.plan(&registry)?;
+    let before = device.clone();
     device.state = DeviceState::Suspended;
     if args.reason.is_some() {
         device.reason.clone_from(&args.reason);
     }
-    registry.put_device(device)?;
-    registry.save()?;
-    Ok(Report::new(
-        format!("{id} is suspended. {}", super::NEXT_PUBLISH),
-        json!({ "device": id, "state": DeviceState::Suspended }),
-    ))
+    let changed = device != before;
+    if changed {
+        registry.put_device(device)?;
+        registry.save()?;
+    }
+    let json = json!({ "device": id, "state": DeviceState::Suspended, "changed": changed });
+    plan.carry_out(&mut registry, context, &format!("{id} is suspended"), json)
 }

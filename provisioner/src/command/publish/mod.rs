@@ -1,251 +1,135 @@
 //! `edgeseal publish`.
 
+mod at_once;
 mod bundle;
+mod changes;
+mod complete;
+mod deliver;
 mod fleet;
+mod next;
+mod sign;
 mod signers;
 
-pub(crate) use fleet::{Fleet, changed_devices};
+pub(crate) use at_once::AtOnce;
+pub(crate) use fleet::{Fleet, changed_devices, has_unpublished};
+pub(crate) use next::{Outcome, Signed, Wish, sign_next, sign_with};
+pub(crate) use signers::Signers;
 
-use super::Context;
-use crate::clock;
-use crate::confirm;
-use crate::error::{CommandError, Exit, Result};
-use crate::registry::{Access, Registry};
-use crate::render::{Report, notice};
-use edgeseal_trust::clock::ClockReading;
-use edgeseal_trust::document::{
-    Digest, Document, DocumentRejection, DocumentType, Manifest, Root, sign,
-};
-use serde_json::json;
+use super::{Context, Reach, Signing};
+use crate::distribution::Shards;
+use crate::error::{CommandError, Result};
+use crate::registry::Access;
+use crate::render::Report;
+use clap::Subcommand;
+use deliver::{Targets, is_url};
 use std::path::PathBuf;
 
 /// What it is given.
 #[derive(clap::Args)]
 #[command(
-    after_help = "Examples:\n  edgeseal publish --keys /media/usb/farm-keys\n  \
-    edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --days 30 --to /media/usb/bundle.edgeseal\n  \
+    args_conflicts_with_subcommands = true,
+    after_help = "Without --to it goes to the broker that --broker or `edgeseal domain broker` names; without one, to bundle.edgeseal.\n\n\
+    Examples:\n  edgeseal publish --keys /media/usb/farm-keys\n  \
+    edgeseal publish --keys ~/farm-keys --to mqtts://broker.farm --ca ca.pem --to /media/usb/bundle.edgeseal\n  \
+    edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --refresh --days 30\n  \
     edgeseal publish --again --to copy.edgeseal"
 )]
 pub(crate) struct Args {
-    /// Directory with registrar keys; give it again where they lie in several places
-    #[arg(long, value_name = "DIR", required_unless_present = "again")]
-    keys: Vec<PathBuf>,
-    /// Its first line is the passphrase of the registrar keys; without it you are asked
-    #[arg(long, value_name = "FILE")]
-    passphrase_file: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+    #[command(flatten)]
+    signing: Signing,
+    #[command(flatten)]
+    reach: Reach,
     /// How many days the manifest is valid
     #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u64).range(1..=3650))]
     days: Option<u64>,
-    /// Bundle file to write; an older bundle there is replaced
-    #[arg(long, value_name = "FILE", default_value = "bundle.edgeseal")]
-    to: PathBuf,
+    /// Bundle file to write (an older bundle there is replaced), or broker, mqtts://HOST[:PORT]; give it again for both
+    #[arg(long, value_name = "FILE|URL")]
+    to: Vec<String>,
     /// Sign this sequence, higher than every one before: after the registry was restored from a
     /// backup
     #[arg(long, value_name = "N", conflicts_with = "again")]
     sequence: Option<u64>,
-    /// Publish although the kernel does not call this clock synchronized
-    #[arg(long)]
-    unsynchronized_clock: bool,
     /// Do not ask when the clock is before the last manifest
     #[arg(long)]
     yes: bool,
-    /// Write the bundle of the last publish again; nothing is signed
-    #[arg(long, conflicts_with_all = ["keys", "passphrase_file", "days"])]
+    /// Hand the last publish out again; nothing is signed
+    #[arg(long, conflicts_with = "days")]
     again: bool,
+    /// Sign what was published last once more, so that it does not expire; changes since then wait
+    #[arg(long, conflicts_with = "again")]
+    refresh: bool,
+    /// Publish this prepared manifest, now that it has its signatures
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["again", "refresh", "days", "sequence"])]
+    signed: Option<PathBuf>,
+    /// Put every shard on the broker, also those that it should have
+    #[arg(long)]
+    all_shards: bool,
+}
+
+/// The verb below `publish`.
+#[derive(Subcommand)]
+enum Verb {
+    /// Add a signature to a prepared manifest, where another registrar key is
+    Sign(sign::Args),
 }
 
 /// Signs what the registry says: sequence + 1, only changed shards anew. The order of writes makes
 /// it safe to kill at any moment: the sequence is used up before it is signed, shards are there
-/// before the manifest that names them, and the bundle is handed out last.
+/// before the manifest that names them, and only then anything is handed out.
 ///
 /// # Errors
-/// The clock, the keys, the registry or the target file.
+/// The clock, the keys, the registry, the target file or the broker.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
-    let access = if args.again {
-        Access::Read
-    } else {
-        Access::Edit
+    if let Some(Verb::Sign(args)) = &args.verb {
+        return sign::run(args, context);
+    }
+    if !args.again && args.signed.is_none() {
+        args.signing.judge_given()?;
+    }
+    // A copy of the last publish is also made from a medium that nobody can write.
+    let only_copies = args.again && !args.to.is_empty() && args.to.iter().all(|to| !is_url(to));
+    let access = match only_copies {
+        true => Access::Read,
+        false => Access::Edit,
     };
     let mut registry = context.open(access)?;
-    bundle::judge_target(&args.to, registry.domain())?;
-    if args.again {
-        return again(args, &registry);
-    }
-    let last = registry.manifest()?;
-    let last = last.as_ref().map(Document::content);
-    let reading = clock::read();
-    judge_clock(args, reading, last)?;
-    let root = registry.root()?;
-    warn_of_expiry(root.content(), reading, context);
-    let sequence = judge_sequence(args, &registry, last)?;
-    let fleet = Fleet::of(&registry, last.map_or(1, Manifest::shard_count))?;
-    fleet.judge_nothing_lost(&registry, last)?;
-    let signers = signers::find(args, root.content())?;
-
-    let days = args.days.unwrap_or(registry.manifest_days());
-    let manifest = Manifest {
-        domain: registry.domain().clone(),
-        root_version: root.content().version,
-        sequence,
-        issued_at: reading.time,
-        expires_at: reading.time.plus(days.saturating_mul(DAY)),
-        roles: registry.roles().values().cloned().collect(),
-        groups: registry.groups().iter().cloned().collect(),
-        shards: fleet.digests(),
-    };
-    let payload = manifest.to_payload().map_err(|why| refused(&why))?;
-    registry.reserve(sequence)?;
-    let document = sign(
-        DocumentType::Manifest,
-        &payload,
-        &signers.iter().collect::<Vec<_>>(),
-    );
-    Document::<Manifest>::verified(&document, &root.content().registrar)
-        .map_err(|why| refused(&why))?;
-    let changed: Vec<(Digest, &[u8])> = fleet
-        .shards()
-        .filter(|(digest, _)| registry.shard(*digest).is_err())
-        .collect();
-    let rewritten = changed.len();
-    registry.keep_published(&document, changed)?;
-    registry.prune(&manifest)?;
-    let octets = bundle::write(
-        &args.to,
-        &registry,
-        &document,
-        fleet.shards().map(|(_, s)| s),
-    )?;
-    Ok(report(args, &registry, &manifest, rewritten, octets))
-}
-
-fn again(args: &Args, registry: &Registry) -> Result<Report> {
-    let Some(manifest) = registry.manifest()? else {
-        return Err(
-            CommandError::no("never-published", "nothing was published yet")
-                .hint("edgeseal publish --keys DIR"),
-        );
-    };
-    let content = manifest.content();
-    let shards: Result<Vec<Vec<u8>>> = content
-        .shards
-        .iter()
-        .map(|digest| registry.shard(*digest))
-        .collect();
-    let shards = shards?;
-    let shards = shards.iter().map(Vec::as_slice);
-    let octets = bundle::write(&args.to, registry, manifest.octets(), shards)?;
-    Ok(report(args, registry, content, 0, octets))
-}
-
-fn judge_clock(args: &Args, reading: ClockReading, last: Option<&Manifest>) -> Result<()> {
-    if !reading.synchronized && !args.unsynchronized_clock {
-        let reason = format!(
-            "this clock is not synchronized; it shows {}",
-            reading.time.date()
-        );
-        return Err(
-            CommandError::new(Exit::TemporaryFailure, "clock-unsynchronized", reason).hint(
-                "wait for NTP (timedatectl), or compare it with a watch and give --unsynchronized-clock",
-            ),
-        );
-    }
-    match last {
-        Some(last) if reading.time < last.issued_at && !args.yes => confirm::ask(&format!(
-            "This clock shows {}, before the last manifest, {}. Publish all the same?",
-            reading.time.date(),
-            last.issued_at.date()
-        )),
-        _ => Ok(()),
-    }
-}
-
-fn judge_sequence(args: &Args, registry: &Registry, last: Option<&Manifest>) -> Result<u64> {
-    let lowest = registry.next_sequence(last);
-    match args.sequence {
-        None => Ok(lowest),
-        Some(wanted) if wanted >= lowest && wanted < u64::MAX => Ok(wanted),
-        Some(wanted) => {
-            let reason = format!("the sequence {wanted} may have been signed before");
-            Err(CommandError::no("sequence-used", reason)
-                .hint(format!("the lowest that may be signed is {lowest}")))
+    let targets = Targets::of(&args.to, &args.reach, &registry)?;
+    let signed = if args.again {
+        let manifest = registry.manifest()?.ok_or_else(never_published)?;
+        let shards_changed = 0;
+        Signed {
+            manifest,
+            shards_changed,
         }
-    }
-}
-
-fn warn_of_expiry(root: &Root, reading: ClockReading, context: &Context) {
-    if root.expires_at <= reading.time {
-        let since = root.expires_at.date();
-        let line =
-            format!("warning: the root expired on {since}: devices call its manifests stale");
-        notice(context.style, &line);
-    }
-}
-
-fn refused(why: &DocumentRejection) -> CommandError {
-    CommandError::no(why.code(), format!("not published: {why}"))
-}
-
-fn report(
-    args: &Args,
-    registry: &Registry,
-    manifest: &Manifest,
-    rewritten: usize,
-    octets: u64,
-) -> Report {
-    let devices = registry.devices().len();
-    let shards = manifest.shards.len();
-    let (sequence, to) = (manifest.sequence, args.to.display().to_string());
-    let text = format!(
-        "published {} sequence {sequence}: {devices} devices, {rewritten} of {shards} shards changed\n\
-         valid until {}\n{to}: {octets} octets\n\
-         On each device: edgeseal-agent trust apply {to}",
-        manifest.domain,
-        manifest.expires_at.date(),
-    );
-    let json = json!({
-        "domain": manifest.domain,
-        "root_version": manifest.root_version,
-        "sequence": sequence,
-        "iat": manifest.issued_at,
-        "exp": manifest.expires_at,
-        "devices": devices,
-        "shards": shards,
-        "shards_changed": rewritten,
-        "bundle": to,
-        "octets": octets,
-    });
-    Report::new(text, json)
-}
-
-const DAY: u64 = 86_400;
-
-#[cfg(test)]
-mod tests {
-    use super::{Args, judge_clock};
-    use clap::Parser;
-    use edgeseal_trust::clock::ClockReading;
-    use edgeseal_trust::time::UnixTime;
-
-    #[derive(Parser)]
-    struct Line {
-        #[command(flatten)]
-        args: Args,
-    }
-
-    #[test]
-    fn an_unsynchronized_clock_signs_nothing_unless_told_to() {
-        let reading = |synchronized| ClockReading {
-            time: UnixTime::from_seconds(0),
-            synchronized,
+    } else if let Some(file) = &args.signed {
+        complete::run(file, &registry)?
+    } else {
+        let wish = Wish {
+            days: args.days,
+            sequence: args.sequence,
+            yes: args.yes,
+            refresh: args.refresh,
         };
-        let args = Line::parse_from(["publish", "--keys", "k"]).args;
-        assert!(judge_clock(&args, reading(true), None).is_ok());
-        let refused = judge_clock(&args, reading(false), None).unwrap_err();
-        assert_eq!(
-            (refused.code, refused.exit.code()),
-            ("clock-unsynchronized", 75)
-        );
-        let told = Line::parse_from(["publish", "--keys", "k", "--unsynchronized-clock"]).args;
-        assert!(judge_clock(&told, reading(false), None).is_ok());
-    }
+        if args.sequence.is_none() {
+            targets.judge(&registry, context.style)?;
+        }
+        match sign_next(&mut registry, &args.signing, &wish, context.style)? {
+            Outcome::Prepared(prepared) => return Err(prepared.waits("")),
+            Outcome::Signed(signed) => signed,
+        }
+    };
+    let shards = if args.all_shards {
+        Shards::All
+    } else {
+        Shards::Changed
+    };
+    targets.deliver(&registry, &signed, shards, context.style)
+}
+
+/// There is no manifest yet.
+pub(crate) fn never_published() -> CommandError {
+    CommandError::no("never-published", "nothing was published yet")
+        .hint("edgeseal publish --keys DIR")
 }
