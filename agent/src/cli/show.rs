@@ -1,6 +1,7 @@
 //! `status`, `peers` and `trust show`: what the running agent knows.
 
 use super::context::Context;
+use super::enroll;
 use super::output::{Complaint, print_json, print_line};
 use crate::api::PeersBody;
 use crate::daemon::AgentStatus;
@@ -103,6 +104,7 @@ fn lines(status: &AgentStatus) -> Vec<String> {
         format!("floor          {:#}", status.floor),
     ];
     lines.extend(trust_lines(status));
+    lines.extend(enroll::lines(&status.enrollment));
     let counts = &engine.counts;
     lines.push(format!("signed         {}", counts.signed));
     lines.push(format!("verified       {}", counts.verified));

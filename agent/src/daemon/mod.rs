@@ -6,6 +6,7 @@
 
 mod agent;
 mod bundle;
+mod enrolling;
 mod notary;
 mod reload;
 mod remember;

@@ -121,6 +121,18 @@ impl Keeper {
         }
     }
 
+    /// This process has taken another epoch: the file counts in the one after it.
+    pub(super) fn follow_epoch(&mut self, engine: &mut Engine, epoch: u64) {
+        if let (Some(file), Some(memory)) = (&mut self.0, engine.memory())
+            && let Err(error) = file.follow_epoch(epoch, memory)
+        {
+            warn!(
+                code = error.code(),
+                "the replay file cannot follow the epoch: {error}"
+            );
+        }
+    }
+
     /// Saves the memory for the next boot: the last act of a clean stop.
     pub(super) fn save(&mut self, engine: &mut Engine) {
         if let (Some(file), Some(memory)) = (self.0.take(), engine.memory())

@@ -63,8 +63,7 @@ fn a_file_is_read_back_as_it_was_written() {
 #[test]
 fn no_clock_is_asked() {
     // long expired, or of a day to come: the registrar judges that
-    for years in [-40_i64, 200] {
-        let shifted = (1_700_000_000 + years * 31_557_600) as u64;
+    for shifted in [0, 1, 8_000_000_000] {
         let draft = JoinDraft {
             issued_at: crate::time::UnixTime::from_seconds(shifted),
             expires_at: crate::time::UnixTime::from_seconds(shifted + 60),
