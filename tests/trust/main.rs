@@ -15,6 +15,7 @@ mod authority;
 #[path = "../gateway/broker.rs"]
 mod broker;
 mod cut;
+mod enrolling;
 mod immediate;
 #[allow(dead_code)]
 #[path = "../operator/support.rs"]
