@@ -204,7 +204,10 @@ fn an_island_enrolls_by_file_alone_and_its_card_is_shredded() {
     let site = Site::start();
     let card = site.card().display().to_string();
     let request = site.place.path("island.request").display().to_string();
-    finished(&mut site.agent(&["identity", "request", "--join", &card, "-o", &request]));
+    let named = [
+        "identity", "request", "--join", &card, "--device", "island", "-o", &request,
+    ];
+    finished(&mut site.agent(&named));
     let same = site.place.path("again.request").display().to_string();
     finished(&mut site.agent(&["identity", "request", "--join", &card, "-o", &same]));
     assert_eq!(
