@@ -10,6 +10,7 @@ mod command;
 mod confirm;
 mod demo;
 mod distribution;
+mod enrollment;
 mod error;
 mod input;
 mod keys;
@@ -17,4 +18,4 @@ mod mqtt;
 mod registry;
 mod render;
 
-pub use cli::run;
+pub use cli::{command_line, run};

@@ -85,6 +85,14 @@ pub(crate) fn notice(style: Style, line: &str) {
     }
 }
 
+/// A line on standard output before the last one: what a verb that goes on for long has done by now.
+///
+/// # Errors
+/// Nobody reads on, or the system refuses.
+pub(crate) fn line(text: &str) -> io::Result<()> {
+    print(&format!("{text}\n"))
+}
+
 /// `text` in bold where standard output shows it.
 pub(crate) fn bold(style: Style, text: &str) -> String {
     if style.colour_out {

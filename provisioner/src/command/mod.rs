@@ -5,9 +5,12 @@ pub(crate) mod domain;
 mod duration;
 pub(crate) mod group;
 pub(crate) mod inspect;
+pub(crate) mod join;
 pub(crate) mod publish;
 pub(crate) mod reach;
+pub(crate) mod registrar;
 pub(crate) mod role;
+pub(crate) mod root;
 mod signing;
 pub(crate) mod status;
 

@@ -1,10 +1,12 @@
 //! The operator's private keys: root and registrar keys in a directory of their own, never in the
 //! registry, never in a git work tree.
 
+mod new;
 mod passphrase;
 mod pem;
 mod place;
 
+pub(crate) use new::NewKeys;
 pub(crate) use passphrase::{Passphrase, PassphraseSource};
 pub(crate) use pem::{KeyFile, write_new};
 pub(crate) use place::{judge_place, make_directory};
@@ -80,7 +82,11 @@ pub(crate) fn find(dirs: &[PathBuf], purpose: Purpose) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn fill_random(octets: &mut [u8]) -> Result<()> {
+/// Fills `octets` with the operating system's random numbers.
+///
+/// # Errors
+/// The operating system gives none.
+pub(crate) fn fill_random(octets: &mut [u8]) -> Result<()> {
     getrandom::fill(octets).map_err(|why| {
         let reason = format!("the operating system gives no random numbers: {why}");
         CommandError::new(Exit::TemporaryFailure, "no-randomness", reason)

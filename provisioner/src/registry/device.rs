@@ -2,6 +2,7 @@
 
 use data_encoding::BASE64URL_NOPAD;
 use edgeseal_trust::document::{DeviceEntry, KeyEntry};
+use edgeseal_trust::enrollment::JoinId;
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::key::{KeyId, VerifyingKey};
 use edgeseal_trust::registry::{Device, DeviceState, KeyState, PeerKey};
@@ -35,6 +36,9 @@ pub(crate) struct DeviceRecord {
     /// The words of the enrollment request, until it is approved. Never published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request_words: Option<String>,
+    /// The join token that it came with. Never published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) join: Option<JoinId>,
 }
 
 /// A key of a device in the registry.
@@ -55,26 +59,48 @@ pub(crate) struct KeyRecord {
     /// When the key was retired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) retired_at: Option<UnixTime>,
+    /// For a key that is being replaced: the first manifest made at this moment or later retires it. Never published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) retires_at: Option<UnixTime>,
 }
 
 impl DeviceRecord {
     /// A device with one new key.
     pub(crate) fn new(id: DeviceId, key: VerifyingKey, state: DeviceState) -> Self {
-        let key = KeyRecord {
-            key,
-            state: KeyState::Active,
-            not_before: UnixTime::default(), // nothing that a new key signed needs to be fenced off
-            retired_at: None,
-        };
+        Self {
+            state,
+            keys: vec![KeyRecord::new(key)],
+            ..Self::expected(id)
+        }
+    }
+
+    /// A device that is preauthorized: pending, and without a key until its request comes.
+    pub(crate) fn expected(id: DeviceId) -> Self {
         Self {
             id,
-            state,
+            state: DeviceState::Pending,
             reason: None,
-            keys: vec![key],
+            keys: Vec::new(),
             roles: Vec::new(),
             groups: Vec::new(),
             serial: None,
             request_words: None,
+            join: None,
+        }
+    }
+
+    /// Whether it is preauthorized, and has not asked yet.
+    pub(crate) fn is_expected(&self) -> bool {
+        self.state == DeviceState::Pending && self.keys.is_empty()
+    }
+
+    /// The same device, believed by this key.
+    pub(crate) fn approved(&self, key: VerifyingKey) -> Self {
+        Self {
+            state: DeviceState::Active,
+            keys: vec![KeyRecord::new(key)],
+            request_words: None,
+            ..self.clone()
         }
     }
 
@@ -126,6 +152,19 @@ impl DeviceRecord {
     pub(crate) fn bucket_of(id: &DeviceId) -> u8 {
         let [first, ..] = <[u8; 32]>::from(Sha256::digest(id.as_str()));
         first
+    }
+}
+
+impl KeyRecord {
+    /// A new key: nothing that it signed needs to be fenced off.
+    pub(crate) fn new(key: VerifyingKey) -> Self {
+        Self {
+            key,
+            state: KeyState::Active,
+            not_before: UnixTime::default(),
+            retired_at: None,
+            retires_at: None,
+        }
     }
 }
 

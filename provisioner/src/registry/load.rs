@@ -60,37 +60,23 @@ fn read_domain(path: &Path) -> Result<DomainFile> {
 
 fn read_bucket(registry: &mut Registry, bucket: u8) -> Result<()> {
     let path = registry.dir.join("devices").join(bucket_name(bucket));
-    let Some(bytes) = read_if_there(&path, FILE_OCTETS)? else {
-        return Ok(());
-    };
-    if bytes.last().is_some_and(|last| *last != b'\n') {
-        let lines = bytes.split(|b| *b == b'\n').count();
-        return Err(corrupt(&path, Some(lines), "the last line is cut off"));
-    }
     let mut before: Option<DeviceRecord> = None;
-    for (index, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
-        let number = index.saturating_add(1);
-        let refuse = |what: &str| Err(corrupt(&path, Some(number), what));
-        let device: DeviceRecord = match serde_json::from_slice(line) {
-            Ok(device) => device,
-            Err(why) => return refuse(&plain(&why)),
-        };
+    each_line(&path, |device: DeviceRecord| {
         if DeviceRecord::bucket_of(&device.id) != bucket {
-            return refuse(&format!("{} belongs into another file", device.id));
+            return Err(format!("{} belongs into another file", device.id));
         }
         if before.as_ref().is_some_and(|before| before.id >= device.id) {
-            return refuse(&format!("{} occurs twice or out of order", device.id));
+            return Err(format!("{} occurs twice or out of order", device.id));
         }
-        if let Err(why) = registry.judge_device(&device) {
-            return refuse(&why.reason);
-        }
+        registry.judge_device(&device).map_err(|why| why.reason)?;
         for key in &device.keys {
             registry.owners.insert(key.key.id(), device.id.clone());
         }
         if let Some(before) = before.replace(device) {
             registry.devices.insert(before.id.clone(), before);
         }
-    }
+        Ok(())
+    })?;
     registry
         .devices
         .extend(before.map(|last| (last.id.clone(), last)));
@@ -108,6 +94,28 @@ fn parse_json<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T> {
 fn read_text(path: &Path) -> Result<String> {
     let bytes = read(path, FILE_OCTETS)?;
     String::from_utf8(bytes).map_err(|_| corrupt(path, None, "not UTF-8"))
+}
+
+/// Reads a file of one JSON object a line, each of them given to `take`, which says what is wrong with it. A file that is not
+/// there has no lines.
+pub(super) fn each_line<T: DeserializeOwned>(
+    path: &Path,
+    mut take: impl FnMut(T) -> std::result::Result<(), String>,
+) -> Result<()> {
+    let Some(bytes) = read_if_there(path, FILE_OCTETS)? else {
+        return Ok(());
+    };
+    if bytes.last().is_some_and(|last| *last != b'\n') {
+        let lines = bytes.split(|b| *b == b'\n').count();
+        return Err(corrupt(path, Some(lines), "the last line is cut off"));
+    }
+    for (index, line) in bytes.split_inclusive(|b| *b == b'\n').enumerate() {
+        let row = serde_json::from_slice(line).map_err(|why| plain(&why));
+        if let Err(what) = row.and_then(&mut take) {
+            return Err(corrupt(path, Some(index.saturating_add(1)), &what));
+        }
+    }
+    Ok(())
 }
 
 /// Reads a file of the registry of at most `limit` octets.

@@ -6,6 +6,8 @@
 //! roles.json groups.json
 //! devices/<xx>.jsonl     one device a line, sorted by id; xx: first octet of SHA-256 of the id
 //! root/<version>.json    signed roots
+//! join-tokens.jsonl      one join token a line, sorted by id: what it allows, and who used it
+//! pending/               requests that wait for the operator, rejections, counts of refusals
 //! published/             manifest.json and shard/<sha256>.json of the last publish, distribution.json: what brokers have of it
 //! prepared/              the same of a manifest that waits for signatures
 //! broker.json            the broker that carries the documents
@@ -20,14 +22,18 @@ mod carried;
 mod device;
 mod load;
 mod lock;
+mod pending;
 mod prepared;
 mod published;
+mod tokens;
 
 pub(crate) use atomic::{replace_file, sync_directory};
 pub(crate) use broker_settings::BrokerSettings;
 pub(crate) use carried::Carried;
-pub(crate) use device::{DeviceRecord, key_state_word, state_word};
+pub(crate) use device::{DeviceRecord, KeyRecord, key_state_word, state_word};
 pub(crate) use lock::Access;
+pub(crate) use pending::{Pending, PendingRequest};
+pub(crate) use tokens::{TokenRecord, TokenUse, Tokens};
 
 use crate::error::{CommandError, Exit, Result};
 use atomic::Batch;
@@ -179,6 +185,11 @@ impl Registry {
             CommandError::no("device-unknown", format!("no device {id} in the registry"))
                 .hint("edgeseal device list")
         })
+    }
+
+    /// The device that has this key.
+    pub(crate) fn owner(&self, kid: KeyId) -> Option<&DeviceRecord> {
+        self.devices.get(self.owners.get(&kid)?)
     }
 
     /// A role.

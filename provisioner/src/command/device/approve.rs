@@ -1,12 +1,15 @@
 //! `edgeseal device approve`.
 
 use super::request::compare;
-use crate::command::Context;
+use super::waiting::{self, Choice};
+use crate::clock;
+use crate::command::{Context, duration};
 use crate::confirm;
+use crate::enrollment::{DEFAULT_OVERLAP_SECONDS, Decision, Desk};
 use crate::error::{CommandError, Result};
-use crate::registry::{Access, state_word};
+use crate::registry::{Access, DeviceRecord, state_word};
 use crate::render::{Report, big_words};
-use edgeseal_trust::id::DeviceId;
+use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::registry::DeviceState;
 use edgeseal_trust::words::Words;
 use serde_json::json;
@@ -26,44 +29,103 @@ pub(crate) struct Args {
     /// Do not ask; the words were compared before
     #[arg(long, conflicts_with = "words")]
     yes: bool,
+    /// Role that the device gets, besides those that the registry says already
+    #[arg(long = "role", value_name = "ROLE", value_parser = RoleName::parse)]
+    roles: Vec<RoleName>,
+    /// Group that the device gets, besides those that the registry says already
+    #[arg(long = "group", value_name = "GROUP", value_parser = GroupName::parse)]
+    groups: Vec<GroupName>,
+    /// For a new key of a device: how long the old one stays beside it
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value_t = DEFAULT_OVERLAP_SECONDS)]
+    overlap: u64,
 }
 
-/// Makes a pending device active once its words were compared. Twice is the same as once.
+/// Believes a device, or its new key, once the words of its request were compared. Twice is the same as once.
 ///
 /// # Errors
-/// No such device, it is suspended or revoked, or the words differ.
+/// No such request, the words differ, or the device is suspended or revoked.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
-    let mut registry = context.open(Access::Edit)?;
-    let mut device = registry.device(&args.id)?.clone();
+    let mut desk = Desk::open(context.open(Access::Edit)?, args.overlap)?;
     let id = &args.id;
-    let json = json!({ "device": id, "state": DeviceState::Active });
-    match device.state {
-        DeviceState::Pending => {}
-        DeviceState::Active => {
-            let text = format!("{id} is active already; nothing was changed");
-            return Ok(Report::new(text, json));
+    let waits = !desk.waiting_for(id).is_empty();
+    match desk.registry().devices().get(id) {
+        Some(device) if device.state == DeviceState::Pending && !device.keys.is_empty() => {
+            let device = device.clone();
+            args.approve_added(&mut desk, device)
         }
-        DeviceState::Revoked | DeviceState::Suspended => {
+        Some(device) if !waits && !device.is_expected() => {
+            let json = json!({ "device": id, "state": device.state });
+            if device.state == DeviceState::Active {
+                let text = format!("{id} is active already; nothing was changed");
+                return Ok(Report::new(text, json));
+            }
             let state = state_word(device.state);
             let reason = format!("{id} is {state}: only a pending device can be approved");
-            return Err(CommandError::no("device-not-pending", reason)
-                .hint(format!("edgeseal device show {id}")));
+            Err(CommandError::no("device-not-pending", reason)
+                .hint(format!("edgeseal device show {id}")))
         }
+        None if !waits => Err(unknown(id)),
+        _ => args.approve_waiting(&mut desk),
     }
-    let words = device.request_words.take().unwrap_or_default();
-    match &args.words {
-        Some(shown) => compare(shown, &kept(&words, id)?)?,
-        None if args.yes => {}
-        None => confirm::ask(&format!(
+}
+
+impl Args {
+    /// A device that was added from a file of its request.
+    fn approve_added(&self, desk: &mut Desk, mut device: DeviceRecord) -> Result<Report> {
+        let id = &self.id;
+        let words = device.request_words.take().unwrap_or_default();
+        match &self.words {
+            Some(shown) => compare(shown, &kept(&words, id)?)?,
+            None if self.yes => {}
+            None => self.ask(&words)?,
+        }
+        device.state = DeviceState::Active;
+        self.dress(&mut device);
+        desk.registry_mut().put_device(device)?;
+        desk.commit()?;
+        let text = format!("{id} is active. {}", super::NEXT_PUBLISH);
+        Ok(Report::new(
+            text,
+            json!({ "device": id, "state": DeviceState::Active }),
+        ))
+    }
+
+    /// A request that came over the broker, or by `registrar accept`.
+    fn approve_waiting(&self, desk: &mut Desk) -> Result<Report> {
+        let id = &self.id;
+        let choice = Choice::of(self.words.as_deref())?;
+        let kid = waiting::find(desk, id, &choice)?;
+        if self.words.is_none() && !self.yes {
+            let words = desk.pending().get(kid).map(|request| request.words.clone());
+            self.ask(&words.unwrap_or_default())?;
+        }
+        let dress = |device: &mut DeviceRecord| self.dress(device);
+        let decision = desk.approve(kid, id, &dress, clock::now())?;
+        desk.commit()?;
+        let state = desk.registry().device(id)?.state;
+        let text = match decision {
+            Decision::Rotated => format!("{id} has the new key {kid}. {}", super::NEXT_PUBLISH),
+            _ => format!("{id} is {}. {}", state_word(state), super::NEXT_PUBLISH),
+        };
+        Ok(Report::new(
+            text,
+            json!({ "device": id, "kid": kid, "state": state, "decision": decision.word() }),
+        ))
+    }
+
+    fn ask(&self, words: &str) -> Result<()> {
+        let id = &self.id;
+        confirm::ask(&format!(
             "{}\n\nDoes {id} show these words?",
-            big_words(&words)
-        ))?,
+            big_words(words)
+        ))
     }
-    device.state = DeviceState::Active;
-    registry.put_device(device)?;
-    registry.save()?;
-    let text = format!("{id} is active. {}", super::NEXT_PUBLISH);
-    Ok(Report::new(text, json))
+
+    fn dress(&self, device: &mut DeviceRecord) {
+        device.roles.extend(self.roles.iter().cloned());
+        device.groups.extend(self.groups.iter().cloned());
+        device.tidy();
+    }
 }
 
 fn kept(words: &str, id: &DeviceId) -> Result<Words> {
@@ -72,4 +134,12 @@ fn kept(words: &str, id: &DeviceId) -> Result<Words> {
         CommandError::configuration("registry-corrupt", reason)
             .hint(format!("edgeseal device add {id} --request FILE --replace"))
     })
+}
+
+fn unknown(id: &DeviceId) -> CommandError {
+    CommandError::no(
+        "device-unknown",
+        format!("no device {id} in the registry, and no request for it waits"),
+    )
+    .hint("edgeseal device pending")
 }

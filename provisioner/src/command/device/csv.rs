@@ -1,9 +1,9 @@
-//! `edgeseal device add --csv`: thousands of devices whose public keys are known.
+//! `edgeseal device add --csv`: thousands of devices whose public keys, or boards, are known.
 
 use crate::command::Context;
 use crate::error::{CommandError, Result};
 use crate::input;
-use crate::registry::{DeviceRecord, Registry};
+use crate::registry::{DeviceRecord, Registry, state_word};
 use crate::render::{Report, escaped};
 use csv::{ReaderBuilder, StringRecord, Trim};
 use data_encoding::BASE64URL_NOPAD;
@@ -57,12 +57,11 @@ pub(crate) fn run(
         match record {
             Ok(record) => {
                 let line = record.position().map_or(0, csv::Position::line);
-                match columns
-                    .device(&record, import)
-                    .and_then(|d| put(registry, d))
-                {
-                    Ok(true) => tally.added = tally.added.saturating_add(1),
-                    Ok(false) => tally.present = tally.present.saturating_add(1),
+                let device = columns.device(&record, import);
+                match device.and_then(|device| put(registry, device)) {
+                    Ok(Put::Added) => tally.added = tally.added.saturating_add(1),
+                    Ok(Put::Expected) => tally.expected = tally.expected.saturating_add(1),
+                    Ok(Put::Present) => tally.present = tally.present.saturating_add(1),
                     Err(why) => tally.refuse(line, why.code, why.reason),
                 }
             }
@@ -84,6 +83,7 @@ pub(crate) fn run(
 #[derive(Default)]
 struct Tally {
     added: u64,
+    expected: u64,
     present: u64,
     bad: Vec<(u64, &'static str, String)>,
 }
@@ -99,10 +99,16 @@ impl Tally {
             let _ = writeln!(text, "line {line}: {} [{code}]", escaped(reason));
         }
         let verb = if applied { "added" } else { "would be added" };
-        let (added, present, bad) = (self.added, self.present, self.bad.len());
+        let (added, expected, present) = (self.added, self.expected, self.present);
+        let _ = write!(text, "{added} {verb}, ");
+        if expected > 0 {
+            let verb = if applied { "are" } else { "would be" };
+            let _ = write!(text, "{expected} {verb} expected by their serial, ");
+        }
         let _ = write!(
             text,
-            "{added} {verb}, {present} there already, {bad} bad lines"
+            "{present} there already, {} bad lines",
+            self.bad.len()
         );
         if !import.dry_run && !applied {
             text.push_str(
@@ -117,7 +123,7 @@ impl Tally {
             .map(|(line, code, reason)| json!({ "line": line, "code": code, "reason": reason }))
             .collect();
         let json = json!({
-            "added": added, "present": present, "bad": bad, "applied": applied,
+            "added": added, "expected": expected, "present": present, "bad": bad, "applied": applied,
         });
         Report {
             text,
@@ -127,23 +133,51 @@ impl Tally {
     }
 }
 
-/// Adds a device in memory; `false` if it is there with this key. A pending one becomes active: the
-/// file names its key.
-fn put(registry: &mut Registry, device: DeviceRecord) -> Result<bool> {
-    if let (Some(present), Some(key)) = (registry.devices().get(&device.id), device.keys.first()) {
+/// What became of a line.
+enum Put {
+    /// The device is active.
+    Added,
+    /// The device is preauthorized: its request fills in the key.
+    Expected,
+    /// There was nothing to do.
+    Present,
+}
+
+/// Adds a device in memory. A pending one becomes active where the file names its key; without a key it is expected.
+fn put(registry: &mut Registry, device: DeviceRecord) -> Result<Put> {
+    let Some(key) = device.keys.first() else {
+        return expect(registry, device);
+    };
+    let present = registry.devices().get(&device.id);
+    if let Some(present) = present.filter(|present| !present.is_expected()) {
         super::add::judge_same_key(present, key.key.id())?;
         if present.state != DeviceState::Pending {
-            return Ok(false);
+            return Ok(Put::Present);
         }
     }
     registry.put_device(device)?;
-    Ok(true)
+    Ok(Put::Added)
+}
+
+fn expect(registry: &mut Registry, device: DeviceRecord) -> Result<Put> {
+    if let Some(present) = registry.devices().get(&device.id) {
+        if present.serial != device.serial {
+            let (id, state) = (&present.id, state_word(present.state));
+            let reason = format!("{id} is in the registry, {state}, with another serial");
+            return Err(CommandError::no("device-exists", reason));
+        }
+        if !present.is_expected() || *present == device {
+            return Ok(Put::Present);
+        }
+    }
+    registry.put_device(device)?;
+    Ok(Put::Expected)
 }
 
 /// Where each column is.
 struct Columns {
     id: usize,
-    key: KeyColumn,
+    key: Option<KeyColumn>,
     roles: Option<usize>,
     groups: Option<usize>,
     serial: Option<usize>,
@@ -178,9 +212,10 @@ impl Columns {
                 .position(|name| name.trim_start_matches('\u{feff}') == wanted)
         };
         let key = match (place("jwk"), place("x")) {
-            (Some(jwk), None) => KeyColumn::Jwk(jwk),
-            (None, Some(x)) => KeyColumn::X(x),
-            _ => return refuse("one of the columns x and jwk is needed".to_owned()),
+            (Some(jwk), None) => Some(KeyColumn::Jwk(jwk)),
+            (None, Some(x)) => Some(KeyColumn::X(x)),
+            (None, None) if place("serial").is_some() => None,
+            _ => return refuse("one of the columns x, jwk and serial is needed".to_owned()),
         };
         let Some(id) = place("id") else {
             return refuse("the column id is missing".to_owned());
@@ -197,15 +232,21 @@ impl Columns {
     fn device(&self, record: &StringRecord, import: &Import<'_>) -> Result<DeviceRecord> {
         let field = |index: usize| record.get(index).unwrap_or_default();
         let id = name(field(self.id), "id")?;
-        let key = match self.key {
-            KeyColumn::Jwk(index) => parse_jwk(field(index).as_bytes()),
-            KeyColumn::X(index) => BASE64URL_NOPAD
-                .decode(field(index).as_bytes())
-                .map_err(|_| KeyRejection::Malformed("x"))
-                .and_then(|octets| VerifyingKey::import(&octets)),
+        let serial = self.serial.map(field).filter(|serial| !serial.is_empty());
+        let text = self.key.as_ref().map(|key| (key, field(key.place())));
+        let mut device = match text.filter(|(_, text)| !text.is_empty() || serial.is_none()) {
+            Some((column, text)) => {
+                let key = column.read(text);
+                let key =
+                    key.map_err(|why| CommandError::no(why.code(), format!("{id}: {why}")))?;
+                DeviceRecord::new(id, key, DeviceState::Active)
+            }
+            None if serial.is_some() => DeviceRecord::expected(id),
+            None => {
+                let reason = format!("{id}: neither a key nor a serial");
+                return Err(CommandError::no("serial-missing", reason));
+            }
         };
-        let key = key.map_err(|why| CommandError::no(why.code(), format!("{id}: {why}")))?;
-        let mut device = DeviceRecord::new(id, key, DeviceState::Active);
         device.roles = import.roles.to_vec();
         device.groups = import.groups.to_vec();
         for text in words(self.roles.map(field)) {
@@ -214,13 +255,27 @@ impl Columns {
         for text in words(self.groups.map(field)) {
             device.groups.push(name(text, "group")?);
         }
-        device.serial = self
-            .serial
-            .map(field)
-            .filter(|s| !s.is_empty())
-            .map(Into::into);
+        device.serial = serial.map(Into::into);
         device.tidy();
         Ok(device)
+    }
+}
+
+impl KeyColumn {
+    const fn place(&self) -> usize {
+        match self {
+            Self::Jwk(index) | Self::X(index) => *index,
+        }
+    }
+
+    fn read(&self, text: &str) -> std::result::Result<VerifyingKey, KeyRejection> {
+        match self {
+            Self::Jwk(_) => parse_jwk(text.as_bytes()),
+            Self::X(_) => BASE64URL_NOPAD
+                .decode(text.as_bytes())
+                .map_err(|_| KeyRejection::Malformed("x"))
+                .and_then(|octets| VerifyingKey::import(&octets)),
+        }
     }
 }
 

@@ -4,11 +4,14 @@ mod add;
 mod approve;
 mod csv;
 mod list;
+mod pending;
+mod reject;
 mod request;
 mod resume;
 mod revoke;
 mod show;
 mod suspend;
+mod waiting;
 
 use super::Context;
 use crate::error::Result;
@@ -24,6 +27,10 @@ pub(crate) enum Verb {
     Approve(approve::Args),
     /// Show the devices, one a line
     List(list::Args),
+    /// Show the requests that wait for you, and what was refused
+    Pending(pending::Args),
+    /// Turn down a request that waits
+    Reject(reject::Args),
     /// Believe a suspended device again, from now on
     Resume(resume::Args),
     /// Cut a device off for good
@@ -43,6 +50,8 @@ pub(crate) fn run(verb: Verb, context: &Context) -> Result<Report> {
         Verb::Add(args) => add::run(&args, context),
         Verb::Approve(args) => approve::run(&args, context),
         Verb::List(args) => list::run(&args, context),
+        Verb::Pending(args) => pending::run(&args, context),
+        Verb::Reject(args) => reject::run(&args, context),
         Verb::Resume(args) => resume::run(&args, context),
         Verb::Revoke(args) => revoke::run(&args, context),
         Verb::Show(args) => show::run(&args, context),

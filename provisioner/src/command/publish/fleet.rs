@@ -2,7 +2,9 @@
 
 use crate::error::{CommandError, Result};
 use crate::registry::Registry;
-use edgeseal_trust::document::{DeviceEntry, Digest, DocumentRejection, Manifest, Shard, shard_of};
+use edgeseal_trust::document::{
+    DeviceEntry, Digest, Document, DocumentRejection, Manifest, Shard, shard_of,
+};
 use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::limits;
 use std::collections::{BTreeMap, HashSet};
@@ -124,6 +126,17 @@ pub(crate) fn changed_devices(
     }
     before.retain(|id, _| !same.contains(id));
     Ok((changed, before.into_keys().collect()))
+}
+
+/// Whether devices of the registry differ from what was published last.
+///
+/// # Errors
+/// The last publish cannot be read.
+pub(crate) fn has_unpublished(registry: &Registry) -> Result<bool> {
+    let last = registry.manifest()?;
+    let last = last.as_ref().map(Document::content);
+    let fleet = Fleet::of(registry, last.map_or(1, Manifest::shard_count))?;
+    Ok(last.is_none_or(|last| last.shards != fleet.digests()))
 }
 
 /// The indices of the shards that the last publish had too.

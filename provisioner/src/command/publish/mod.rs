@@ -11,7 +11,7 @@ mod sign;
 mod signers;
 
 pub(crate) use at_once::AtOnce;
-pub(crate) use fleet::{Fleet, changed_devices};
+pub(crate) use fleet::{Fleet, changed_devices, has_unpublished};
 pub(crate) use next::{Outcome, Signed, Wish, sign_next, sign_with};
 pub(crate) use signers::Signers;
 

@@ -1,0 +1,316 @@
+//! `edgeseal join create`.
+
+use crate::clock;
+use crate::command::publish::Signers;
+use crate::command::{Context, Signing, duration};
+use crate::error::{CommandError, Exit, Result};
+use crate::keys::{self, PassphraseSource};
+use crate::registry::{Access, Registry, TokenRecord, sync_directory};
+use crate::render::{Report, progress};
+use edgeseal_trust::clock::ClockReading;
+use edgeseal_trust::enrollment::{Broker, JoinDraft, JoinFile, JoinId, Secret};
+use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
+use edgeseal_trust::key::SigningKey;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use zeroize::Zeroizing;
+
+/// What it is given.
+#[derive(clap::Args)]
+#[command(
+    after_help = "One file a card: copy it to the boot partition, as edgeseal/join.json. Whoever has a file can enroll one \
+    device\nwith it, so hand files out like keys.\n\n\
+    Examples:\n  edgeseal join create --role sensor --count 5 --out cards\n  \
+    edgeseal join create --role pump --device pump-1 --serial 10000000abcdef01 --out cards\n  \
+    edgeseal join create --expected --expires 90d --out cards"
+)]
+pub(crate) struct Args {
+    /// Role of the device
+    #[arg(long = "role", value_name = "ROLE", value_parser = RoleName::parse, required_unless_present = "expected")]
+    roles: Vec<RoleName>,
+    /// Group that the device is in
+    #[arg(long = "group", value_name = "GROUP", value_parser = GroupName::parse)]
+    groups: Vec<GroupName>,
+    /// The only device that may use the file; without it the device chooses its id
+    #[arg(long, value_name = "ID", value_parser = DeviceId::parse)]
+    device: Option<DeviceId>,
+    /// The only board that may use the file
+    #[arg(long)]
+    serial: Option<String>,
+    /// How many files
+    #[arg(long, value_name = "N", default_value_t = 1, conflicts_with_all = ["device", "serial"],
+        value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    count: u32,
+    /// One file for each device that `device add --csv` has preauthorized and that has none yet
+    #[arg(long, conflicts_with_all = ["device", "serial", "count"])]
+    expected: bool,
+    /// How long the files can be used, by the registrar's clock
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "7d")]
+    expires: u64,
+    /// Directory to write them into
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Name that the devices log in to the broker with
+    #[arg(long, value_name = "NAME")]
+    device_username: Option<String>,
+    /// Its first line is the password that the devices log in with
+    #[arg(long, value_name = "FILE", requires = "device_username")]
+    device_password_file: Option<PathBuf>,
+    #[command(flatten)]
+    signing: Signing,
+}
+
+/// For whom one file is.
+struct Card {
+    device: Option<DeviceId>,
+    serial: Option<String>,
+}
+
+/// What all files have in common.
+struct Press<'a> {
+    args: &'a Args,
+    registry: &'a Registry,
+    root: Vec<u8>,
+    broker: Broker,
+    registrar: &'a SigningKey,
+    reading: ClockReading,
+}
+
+/// Makes join files. A token is in the registry, on disk, before its file is written: a file that exists counts.
+///
+/// # Errors
+/// The clock, the keys, a role or group that is not defined, no broker, or the directory.
+pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
+    let registry = context.open(Access::Edit)?;
+    keys::judge_place(&args.out, &context.registry)?;
+    let reading = args.judged_clock()?;
+    for role in &args.roles {
+        registry.role(role)?;
+    }
+    for group in &args.groups {
+        registry.judge_group(group)?;
+    }
+    let root = registry.root()?;
+    let signers = Signers::open(&args.signing, root.content())?;
+    let registrar = signers.of(root.content())?;
+    let registrar = registrar.first().ok_or_else(|| {
+        CommandError::no("threshold", "no registrar key is here").hint("give --keys DIR")
+    })?;
+    let press = Press {
+        args,
+        broker: args.broker(&registry)?,
+        root: root.octets().to_vec(),
+        registrar,
+        registry: &registry,
+        reading,
+    };
+    let cards = args.cards(&registry)?;
+    keys::make_directory(&args.out)?;
+    let made = press.all(&cards, context)?;
+    press.write("README.txt", instructions(&made).as_bytes(), 0o644)?;
+    sync_directory(&args.out)?;
+    Ok(report(args, &made))
+}
+
+impl Args {
+    fn judged_clock(&self) -> Result<ClockReading> {
+        let reading = clock::read();
+        if reading.synchronized || self.signing.unsynchronized_clock {
+            return Ok(reading);
+        }
+        let reason = format!(
+            "this clock is not synchronized; it shows {}",
+            reading.time.date()
+        );
+        Err(
+            CommandError::new(Exit::TemporaryFailure, "clock-unsynchronized", reason).hint(
+                "wait for NTP (timedatectl), or compare it with a watch and give --unsynchronized-clock",
+            ),
+        )
+    }
+
+    fn broker(&self, registry: &Registry) -> Result<Broker> {
+        let Some(settings) = registry.broker()? else {
+            return Err(CommandError::no(
+                "no-broker",
+                "a join file names the broker to enroll over, and none is set",
+            )
+            .hint("edgeseal domain broker mqtts://HOST --ca FILE"));
+        };
+        let password = self
+            .device_password_file
+            .clone()
+            .map(PassphraseSource::File);
+        let password = password.map(|file| file.ask("the broker")).transpose()?;
+        Ok(Broker {
+            url: settings.url,
+            ca: settings.ca,
+            username: self.device_username.clone(),
+            password: password.map(|password| Secret::new(password.to_string())),
+        })
+    }
+
+    fn cards(&self, registry: &Registry) -> Result<Vec<Card>> {
+        if !self.expected {
+            let card = |_| Card {
+                device: self.device.clone(),
+                serial: self.serial.clone(),
+            };
+            return Ok((0..self.count).map(card).collect());
+        }
+        let tokens = registry.tokens()?;
+        let has_one: std::collections::HashSet<&DeviceId> = tokens
+            .iter()
+            .filter(|token| token.revoked_at.is_none() && token.expires_at > clock::now())
+            .filter_map(|token| token.device.as_ref())
+            .collect();
+        let expected = registry.devices().values();
+        let expected =
+            expected.filter(|device| device.is_expected() && !has_one.contains(&device.id));
+        Ok(expected
+            .map(|device| Card {
+                device: Some(device.id.clone()),
+                serial: device.serial.clone(),
+            })
+            .collect())
+    }
+}
+
+impl Press<'_> {
+    /// Makes them in portions: thousands are not lost because of one.
+    fn all(&self, cards: &[Card], context: &Context) -> Result<Vec<(JoinId, Option<DeviceId>)>> {
+        let bar = progress(context.style, cards.len(), "join files");
+        let mut tokens = self.registry.tokens()?;
+        let mut made = Vec::with_capacity(cards.len());
+        for portion in cards.chunks(PORTION) {
+            let mut files = BTreeMap::new();
+            for card in portion {
+                let (token, file) = self.one(card)?;
+                made.push((token.id, token.device.clone()));
+                files.insert(token.id, file);
+                tokens.put(token);
+            }
+            self.registry.save_tokens(&mut tokens)?;
+            for (id, file) in &files {
+                self.write(&file_name(id), file, 0o600)?;
+                bar.inc(1);
+            }
+        }
+        bar.finish_and_clear();
+        Ok(made)
+    }
+
+    fn one(&self, card: &Card) -> Result<(TokenRecord, Zeroizing<Vec<u8>>)> {
+        let mut seed = Zeroizing::new([0; 32]);
+        keys::fill_random(&mut *seed)?;
+        let one_time = SigningKey::from_seed(&seed).public().id();
+        let mut roles = self.args.roles.clone();
+        roles.sort();
+        roles.dedup();
+        let mut groups = self.args.groups.clone();
+        groups.sort();
+        groups.dedup();
+        let draft = JoinDraft {
+            domain: self.registry.domain().clone(),
+            id: new_id()?,
+            one_time,
+            device: card.device.clone(),
+            roles,
+            groups,
+            serial: card.serial.clone(),
+            issued_at: self.reading.time,
+            expires_at: self.reading.time.plus(self.args.expires),
+        };
+        let token = draft
+            .sign(self.registrar)
+            .map_err(|why| CommandError::no(why.code(), format!("no join token: {why}")))?;
+        let file = JoinFile::new(&self.root, self.broker.clone(), &token, &seed)
+            .map_err(|why| CommandError::no(why.code(), format!("no join file: {why}")))?;
+        let record = TokenRecord {
+            id: draft.id,
+            one_time,
+            device: draft.device,
+            roles: draft.roles,
+            groups: draft.groups,
+            serial: draft.serial,
+            issued_at: draft.issued_at,
+            expires_at: draft.expires_at,
+            used: None,
+            revoked_at: None,
+            refused: BTreeMap::new(),
+        };
+        Ok((record, file.write()))
+    }
+
+    fn write(&self, name: &str, octets: &[u8], mode: u32) -> Result<()> {
+        let path = self.args.out.join(name);
+        let write = |path: &Path| {
+            let mut options = std::fs::OpenOptions::new();
+            let mut file = options
+                .write(true)
+                .create(true)
+                .truncate(true)
+                .mode(mode)
+                .open(path)?;
+            file.write_all(octets)?;
+            file.sync_all()
+        };
+        write(&path).map_err(|why| CommandError::io("write", &path, &why))
+    }
+}
+
+/// 128 random bits that no shell or option parser takes for an option.
+fn new_id() -> Result<JoinId> {
+    loop {
+        let mut octets = [0; 16];
+        keys::fill_random(&mut octets)?;
+        let id = JoinId::from_octets(octets);
+        if !id.to_string().starts_with('-') {
+            return Ok(id);
+        }
+    }
+}
+
+fn file_name(id: &JoinId) -> String {
+    format!("join-{id}.json")
+}
+
+fn instructions(made: &[(JoinId, Option<DeviceId>)]) -> String {
+    let mut text = format!(
+        "{} join files, one for each card.\n\n\
+         1. Write the operating system with edgeseal-agent to the card.\n\
+         2. Copy ONE of these files to the boot partition of the card, as edgeseal/join.json\n   \
+            (on the running device: /boot/firmware/edgeseal/join.json).\n\
+         3. Put the card in and switch on. The device makes its key, enrolls, and deletes the file.\n\n\
+         A file enrolls one device, once. Whoever has it can do that: keep the files as you keep keys, never in git, and\n\
+         delete them here once the cards are written. Lost one: edgeseal join revoke ID.\n\
+         What was used, and what was refused: edgeseal join list.\n",
+        made.len()
+    );
+    for (id, device) in made {
+        if let Some(device) = device {
+            text.push_str(&format!("\n{}  {device}", file_name(id)));
+        }
+    }
+    text
+}
+
+fn report(args: &Args, made: &[(JoinId, Option<DeviceId>)]) -> Report {
+    let (count, out) = (made.len(), args.out.display().to_string());
+    let text = format!(
+        "{count} join files in {out}, usable for {}. Read {out}/README.txt.\n\
+         They enroll while this runs: edgeseal registrar serve --keys DIR",
+        duration::show(args.expires)
+    );
+    let files: Vec<Value> = made
+        .iter()
+        .map(|(id, device)| json!({ "id": id, "file": file_name(id), "device": device }))
+        .collect();
+    Report::new(text, json!({ "out": out, "files": files }))
+}
+
+/// Tokens that are made durable at once.
+const PORTION: usize = 500;
