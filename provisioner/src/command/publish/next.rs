@@ -99,13 +99,9 @@ pub(crate) fn sign_with(
     {
         return Ok(Outcome::Prepared(waiting));
     }
-    if !wish.refresh {
-        enrollment::retire_due(registry, reading.time)?;
-        registry.save()?;
-    }
     let fleet = match wish.refresh {
         true => None,
-        false => Some(Fleet::of(registry, last.map_or(1, Manifest::shard_count))?),
+        false => Some(fleet(registry, last, reading)?),
     };
     let days = wish.days.unwrap_or(registry.manifest_days());
     let mut manifest = Manifest {
@@ -158,6 +154,13 @@ pub(crate) fn sign_with(
         manifest,
         shards_changed,
     }))
+}
+
+/// The devices as they are to be published; keys whose overlap has ended are retired first.
+fn fleet(registry: &mut Registry, last: Option<&Manifest>, reading: ClockReading) -> Result<Fleet> {
+    enrollment::retire_due(registry, reading.time)?;
+    registry.save()?;
+    Fleet::of(registry, last.map_or(1, Manifest::shard_count))
 }
 
 impl Prepared {

@@ -6,6 +6,8 @@ mod fetch;
 mod line;
 mod serve;
 
+pub(crate) use accept::judged_clock;
+
 use super::{Context, Reach};
 use crate::error::{CommandError, Result};
 use crate::mqtt::Endpoint;
