@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::command::{
-    self, Context, device, domain, group, inspect, join, publish, registrar, role, status,
+    self, Context, device, domain, group, inspect, join, publish, registrar, role, root, status,
 };
 use crate::demo::{self, DemoArgs};
 use crate::error::CommandError;
@@ -47,8 +47,15 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Publish(args) => finish(publish::run(&args, &context)),
         Verb::Registrar(verb) => finish(registrar::run(verb, &context)),
         Verb::Role(verb) => finish(role::run(verb, &context)),
+        Verb::Root(verb) => finish(root::run(verb, &context)),
         Verb::Status => finish(status::run(&context)),
     }
+}
+
+/// The command line, for man pages and completions.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
 }
 
 /// Enrolls devices, grants, revokes, and publishes what the devices of a trust domain believe.
@@ -91,12 +98,15 @@ enum Verb {
     Join(join::Verb),
     /// Sign the registry and write the bundle file for the devices
     Publish(publish::Args),
-    /// Judge what devices ask for: from files, from the broker, or unattended
+    /// Judge what devices ask for: from files, from the broker, or unattended; exchange its key
     #[command(subcommand)]
     Registrar(registrar::Verb),
     /// Roles and what they grant
     #[command(subcommand)]
     Role(role::Verb),
+    /// The root: who may sign roots and manifests
+    #[command(subcommand)]
+    Root(root::Verb),
     /// What the registry holds, what was published, what is not yet
     #[command(after_help = "Example:\n  edgeseal status --json")]
     Status,

@@ -232,6 +232,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Waits until the broker has answered everything that it was asked before: a broker answers in order, so what it keeps for a
+    /// subscription has arrived by then, however slow the line is. Some look it up meanwhile, and are only a moment later.
+    ///
+    /// # Errors
+    /// [`MqttError::Ended`].
+    pub(crate) async fn answered(&self) -> Result<(), MqttError> {
+        self.unsubscribe(&[NEVER_SUBSCRIBED]).await
+    }
+
     /// The next message, if one arrives within `patience`. The one before it is acknowledged now. May be cancelled.
     ///
     /// # Errors
@@ -331,6 +340,8 @@ fn arrival(publish: &Publish) -> Arrival {
 
 /// The user property that carries a token.
 pub(crate) const TOKEN_PROPERTY: &str = "edgeseal";
+/// A filter that nobody subscribes to.
+const NEVER_SUBSCRIBED: &str = "edgeseal/-";
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
 const ACKNOWLEDGEMENT: Duration = Duration::from_secs(60);

@@ -91,8 +91,9 @@ pub fn describe(loaded: &Loaded) -> Vec<Setting> {
     settings
 }
 
-/// A configuration that passed every check, and where each of its values comes from.
-#[derive(Clone, Debug)]
+/// A configuration that passed every check, and where each of its values comes from. The default is
+/// what holds when no file and no variable says otherwise.
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The values.
     pub config: Config,
@@ -156,6 +157,8 @@ pub struct Config {
     pub peers: Peers,
     /// `[replay]`
     pub replay: Replay,
+    /// `[enroll]`
+    pub enroll: Enroll,
     /// `[log]`
     pub log: Log,
     /// `[gateway]` and `[[rule]]`
@@ -225,12 +228,19 @@ pub enum Unsynchronized {
     Refuse,
 }
 
-/// `[trust]`: age of trust documents.
+/// `[trust]`: age of trust documents, and the link over which they come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trust {
     /// Seconds that an expired manifest is still used, 0 to 31,536,000 (one year). Default 604,800
     /// (one week).
     pub grace_seconds: u64,
+    /// Whether trust data is fetched from a broker. Default true: where there is a broker to ask.
+    pub link: bool,
+    /// The `[[gateway.upstream]]` that is asked; see [`Config::trust_upstream`].
+    pub upstream: Option<String>,
+    /// Seconds between two reports of this device's status where nothing has changed, 60 to 86,400.
+    /// Default 300.
+    pub status_seconds: u32,
 }
 
 /// `[token]`: tokens this device makes.
@@ -254,6 +264,18 @@ pub struct Replay {
     pub max_windows: u32,
     /// Consumers, 1 to 4,096. Default 256.
     pub max_consumers: u32,
+}
+
+/// `[enroll]`: how this device comes into its domain, and to its next key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Enroll {
+    /// The join file; none there is normal. Absolute. Default `/boot/firmware/edgeseal/join.json`.
+    pub join_file: PathBuf,
+    /// Days after which a key is replaced, 0 (never) to 3,650. Default 0.
+    pub rotate_after_days: u64,
+    /// Seconds between the appearance of a new key in the manifest and its first use, 0 to 604,800:
+    /// peers must have heard of it. Default 3,600.
+    pub rotate_delay_seconds: u64,
 }
 
 /// `[log]`: where and how much to log.
@@ -308,6 +330,19 @@ impl Config {
             .clone()
             .unwrap_or_else(|| self.agent.runtime_directory.join("api.sock"))
     }
+
+    /// The upstream of the gateway that the trust link uses: the one that `[trust]` names, else the only
+    /// one, else the one named `main`. Nothing where the broker of the join file is to be used.
+    #[must_use]
+    pub fn trust_upstream(&self) -> Option<&UpstreamConfig> {
+        let upstreams = &self.gateway.upstreams;
+        let named = |name: &str| upstreams.iter().find(|one| one.name == name);
+        match (&self.trust.upstream, upstreams.as_slice()) {
+            (Some(name), _) => named(name),
+            (None, [only]) => Some(only),
+            (None, _) => named("main"),
+        }
+    }
 }
 
 impl Default for Agent {
@@ -348,6 +383,9 @@ impl Default for Trust {
     fn default() -> Self {
         Self {
             grace_seconds: 604_800,
+            link: true,
+            upstream: None,
+            status_seconds: 300,
         }
     }
 }
@@ -371,6 +409,16 @@ impl Default for Replay {
         Self {
             max_windows: 16_384,
             max_consumers: 256,
+        }
+    }
+}
+
+impl Default for Enroll {
+    fn default() -> Self {
+        Self {
+            join_file: PathBuf::from("/boot/firmware/edgeseal/join.json"),
+            rotate_after_days: 0,
+            rotate_delay_seconds: 3600,
         }
     }
 }

@@ -10,6 +10,7 @@ pub(crate) mod publish;
 pub(crate) mod reach;
 pub(crate) mod registrar;
 pub(crate) mod role;
+pub(crate) mod root;
 mod signing;
 pub(crate) mod status;
 

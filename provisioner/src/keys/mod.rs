@@ -1,10 +1,12 @@
 //! The operator's private keys: root and registrar keys in a directory of their own, never in the
 //! registry, never in a git work tree.
 
+mod new;
 mod passphrase;
 mod pem;
 mod place;
 
+pub(crate) use new::NewKeys;
 pub(crate) use passphrase::{Passphrase, PassphraseSource};
 pub(crate) use pem::{KeyFile, write_new};
 pub(crate) use place::{judge_place, make_directory};

@@ -42,6 +42,22 @@ impl Registry {
         newest.ok_or_else(|| load::corrupt(&self.dir.join("root").join("1.json"), None, "missing"))
     }
 
+    /// Keeps a root that follows the newest: its judge has let it in. A manifest that waits for
+    /// signatures was made under the root before and is dropped.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub(crate) fn keep_root(&mut self, root: &Document<Root>) -> Result<()> {
+        let name = format!("{}.json", root.content().version);
+        atomic::write(&self.dir.join("root"), &name, root.octets())?;
+        self.drop_prepared()?;
+        if self.domain.next_sequence >= RESTART_SEQUENCE {
+            self.domain.next_sequence = 1;
+            atomic::write(&self.dir, "domain.json", &pretty(&self.domain)?)?;
+        }
+        Ok(())
+    }
+
     /// The manifest of the last publish.
     ///
     /// # Errors
@@ -77,8 +93,11 @@ impl Registry {
         matches!(found, Ok(Ok(found)) if octets.is_none_or(|octets| octets == found))
     }
 
-    /// The lowest sequence that may be signed.
-    pub(crate) fn next_sequence(&self, last: Option<&Manifest>) -> u64 {
+    /// The lowest sequence that may be signed under `root_version`. A root lets sequences start
+    /// anywhere, so one that was driven up under the root before does not count.
+    pub(crate) fn next_sequence(&self, last: Option<&Manifest>, root_version: u64) -> u64 {
+        let last = last
+            .filter(|last| last.root_version >= root_version || last.sequence < RESTART_SEQUENCE);
         let after = last.map_or(1, |manifest| manifest.sequence.saturating_add(1));
         self.domain.next_sequence.max(after)
     }
@@ -145,3 +164,6 @@ impl Registry {
         self.published_dir().join("shard")
     }
 }
+
+/// Under a new root a sequence from here on begins anew: whoever drove it up left no room above.
+const RESTART_SEQUENCE: u64 = 1 << 62;

@@ -91,7 +91,7 @@ pub(crate) fn sign_with(
     let root = registry.root()?;
     let root = root.content();
     warn_of_expiry(root, reading, style);
-    let sequence = judge_sequence(wish.sequence, registry, last)?;
+    let sequence = judge_sequence(wish.sequence, registry, last, root.version)?;
     let keys = signers.of(root)?;
     if wish.refresh
         && keys.len() < needed(root)
@@ -231,8 +231,9 @@ fn judge_sequence(
     wanted: Option<u64>,
     registry: &Registry,
     last: Option<&Manifest>,
+    root_version: u64,
 ) -> Result<u64> {
-    let lowest = registry.next_sequence(last);
+    let lowest = registry.next_sequence(last, root_version);
     match wanted {
         None => Ok(lowest),
         Some(wanted) if wanted >= lowest && wanted < u64::MAX => Ok(wanted),

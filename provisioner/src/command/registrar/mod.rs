@@ -4,6 +4,7 @@ mod accept;
 mod account;
 mod fetch;
 mod line;
+mod rotate;
 mod serve;
 
 pub(crate) use accept::judged_clock;
@@ -22,6 +23,8 @@ pub(crate) enum Verb {
     Accept(accept::Args),
     /// Judge the requests that wait at the broker, once; nothing is signed
     Fetch(fetch::Args),
+    /// Exchange a registrar key for a new one, by the next root
+    Rotate(rotate::Args),
     /// Judge requests as they come, sign manifests and publish them, unattended
     Serve(serve::Args),
 }
@@ -34,6 +37,7 @@ pub(crate) fn run(verb: Verb, context: &Context) -> Result<Report> {
     match verb {
         Verb::Accept(args) => accept::run(&args, context),
         Verb::Fetch(args) => fetch::run(&args, context),
+        Verb::Rotate(args) => rotate::run(&args, context),
         Verb::Serve(args) => serve::run(&args, context),
     }
 }

@@ -1,0 +1,5 @@
+//! Who may say what is true: roots, registrar keys, and what an operator does when they are lost.
+
+mod drill;
+mod place;
+mod roots;
