@@ -177,6 +177,21 @@ impl Prepared {
     }
 }
 
+/// Whether a manifest with the devices of the registry as they are waits for signatures already.
+///
+/// # Errors
+/// The registry cannot be read.
+pub(crate) fn is_prepared(registry: &Registry) -> Result<bool> {
+    let (root, last) = (registry.root()?, registry.manifest()?);
+    let last = last.as_ref().map(Document::content);
+    let Some((_, prepared)) = registry.prepared()? else {
+        return Ok(false);
+    };
+    let waits = waiting(registry, root.content(), last, clock::read())?.is_some();
+    let fleet = Fleet::of(registry, last.map_or(1, Manifest::shard_count))?;
+    Ok(waits && prepared.content().shards == fleet.digests())
+}
+
 /// A prepared manifest that may still be published: what waits for signatures is more than a refresh, and no timer takes its place.
 fn waiting(
     registry: &Registry,

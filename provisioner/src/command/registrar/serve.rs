@@ -7,7 +7,7 @@ use super::accept::judged_clock;
 use super::account::{Account, tell, told};
 use super::line::{Incoming, Line};
 use crate::clock;
-use crate::command::publish::{Outcome, Signers, Wish, has_unpublished, sign_with};
+use crate::command::publish::{Outcome, Signers, Wish, has_unpublished, is_prepared, sign_with};
 use crate::command::{Context, Reach, Signing, duration};
 use crate::distribution::{self, Shards};
 use crate::enrollment::{DEFAULT_OVERLAP_SECONDS, Decision, Desk, Judged, next_due};
@@ -192,6 +192,10 @@ impl Registrar<'_> {
         let is_due = next_due(desk.registry()).is_some_and(|at| at <= now);
         if !(is_new || is_cut_off || is_due) {
             return Ok(true);
+        }
+        if !is_new && !is_due && is_prepared(desk.registry())? {
+            // Another one in its place would cost the signatures that it has by now.
+            return Ok(false);
         }
         let wish = Wish::default();
         match sign_with(desk.registry_mut(), &self.signers, &wish, self.style())? {
