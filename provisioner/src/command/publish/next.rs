@@ -100,13 +100,9 @@ pub(crate) fn sign_with(
     {
         return Ok(Outcome::Prepared(waiting));
     }
-    if !wish.refresh {
-        enrollment::retire_due(registry, reading.time)?;
-        registry.save()?;
-    }
     let fleet = match wish.refresh {
         true => None,
-        false => Some(Fleet::of(registry, last.map_or(1, Manifest::shard_count))?),
+        false => Some(fleet(registry, last, reading)?),
     };
     let place = (root.version, sequence);
     let manifest = draft(registry, wish, last, fleet.as_ref(), place, reading.time)?;
@@ -175,6 +171,13 @@ fn draft(
     Ok(manifest)
 }
 
+/// The devices as they are to be published; keys whose overlap has ended are retired first.
+fn fleet(registry: &mut Registry, last: Option<&Manifest>, reading: ClockReading) -> Result<Fleet> {
+    enrollment::retire_due(registry, reading.time)?;
+    registry.save()?;
+    Fleet::of(registry, last.map_or(1, Manifest::shard_count))
+}
+
 impl Prepared {
     /// The manifest, as an error of a verb that was to publish it: `done` says what stands nevertheless.
     pub(crate) fn waits(&self, done: &str) -> CommandError {
@@ -187,6 +190,21 @@ impl Prepared {
             "where another registrar key is: edgeseal publish sign {path} --keys DIR; then here: edgeseal publish --signed {path}"
         ))
     }
+}
+
+/// Whether a manifest with the devices of the registry as they are waits for signatures already.
+///
+/// # Errors
+/// The registry cannot be read.
+pub(crate) fn is_prepared(registry: &Registry) -> Result<bool> {
+    let (root, last) = (registry.root()?, registry.manifest()?);
+    let last = last.as_ref().map(Document::content);
+    let Some((_, prepared)) = registry.prepared()? else {
+        return Ok(false);
+    };
+    let waits = waiting(registry, root.content(), last, clock::read())?.is_some();
+    let fleet = Fleet::of(registry, last.map_or(1, Manifest::shard_count))?;
+    Ok(waits && prepared.content().shards == fleet.digests())
 }
 
 /// A prepared manifest that may still be published: what waits for signatures is more than a refresh, and no timer takes its place.
