@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::command::{
-    self, Context, device, domain, group, inspect, join, publish, registrar, role, root, status,
+    self, Context, device, domain, group, history, inspect, join, publish, registrar, role, root,
+    status,
 };
 use crate::demo::{self, DemoArgs};
 use crate::error::CommandError;
@@ -42,6 +43,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Device(verb) => finish(device::run(verb, &context)),
         Verb::Domain(verb) => finish(domain::run(verb, &context)),
         Verb::Group(verb) => finish(group::run(verb, &context)),
+        Verb::History(args) => finish(history::run(&args, &context)),
         Verb::Inspect(args) => finish(inspect::run(&args, &context)),
         Verb::Join(verb) => finish(join::run(verb, &context)),
         Verb::Publish(args) => finish(publish::run(&args, &context)),
@@ -85,6 +87,8 @@ enum Verb {
     /// Groups of devices, as audiences of commands
     #[command(subcommand)]
     Group(group::Verb),
+    /// Who changed what, when: every publish, with its signatures judged
+    History(history::Args),
     /// Show what a document, bundle file, request or token says
     Inspect(inspect::Args),
     /// Join files: a device enrolls by one without anybody watching

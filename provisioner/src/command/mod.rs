@@ -4,6 +4,7 @@ pub(crate) mod device;
 pub(crate) mod domain;
 mod duration;
 pub(crate) mod group;
+pub(crate) mod history;
 pub(crate) mod inspect;
 pub(crate) mod join;
 pub(crate) mod publish;

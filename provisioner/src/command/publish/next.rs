@@ -13,6 +13,7 @@ use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::document::{
     Digest, Document, DocumentRejection, DocumentType, Manifest, Root, sign,
 };
+use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// What the next manifest shall be.
@@ -144,7 +145,9 @@ pub(crate) fn sign_with(
     }
     let manifest =
         Document::<Manifest>::verified(&document, &root.registrar).map_err(|why| refused(&why))?;
-    let shards_changed = changed.len();
+    let before: HashSet<&Digest> = last.iter().flat_map(|last| &last.shards).collect();
+    let shards = manifest.content().shards.iter();
+    let shards_changed = shards.filter(|digest| !before.contains(digest)).count();
     registry.keep_published(&document, changed)?;
     registry.prune(manifest.content())?;
     Ok(Outcome::Signed(Signed {
