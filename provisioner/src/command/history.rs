@@ -204,8 +204,6 @@ impl History {
         };
         let last = before.map(Document::content);
         let changes = Changes::between(last, content, |digest| registry.shard(digest));
-        let knows_before =
-            before.is_some() || line.as_ref().is_none_or(|line| line.tables.is_empty());
         let devices = changes
             .as_ref()
             .map_or_else(|_| BTreeMap::new(), |c| c.devices.clone());
@@ -226,8 +224,11 @@ impl History {
                     ..proven
                 };
                 self.compare(&named, &line, &alike);
-                let all = knows_before && devices.len() == line.devices_changed;
-                let devices = if all { devices } else { line.devices.clone() };
+                // The first publish of a large fleet: its line lists only the beginning.
+                let devices = match line.devices.len() < line.devices_changed {
+                    true => devices,
+                    false => line.devices.clone(),
+                };
                 (line, devices)
             }
             Some(line) => {

@@ -81,6 +81,26 @@ pub(crate) fn publish(
     }
 }
 
+/// Looks whether the broker is ahead of the registry, before anything is signed: a sequence must not be signed with two contents
+/// because a registry came from a backup. A broker that cannot be reached is found out about later.
+///
+/// # Errors
+/// `broker-ahead`.
+pub(crate) fn judge(registry: &Registry, endpoint: &Endpoint, style: Style) -> Result<()> {
+    let (roots, last) = (registry.roots()?, registry.manifest()?);
+    let domain = registry.domain();
+    let found = runtime()?.block_on(async {
+        let mut publisher = Publisher::connect(endpoint, domain, style).await.ok()?;
+        let found = Found::look(&mut publisher.connection, domain, &roots).await;
+        publisher.connection.close().await;
+        found.ok()
+    });
+    match found {
+        Some(found) => judge::before_signing(&found, &roots, last.as_ref()),
+        None => Ok(()),
+    }
+}
+
 /// The runtime of a verb that speaks to a broker.
 ///
 /// # Errors

@@ -90,6 +90,8 @@ impl Plan {
             }
             Self::Ready(ready) => {
                 let (signers, endpoint) = *ready;
+                let judged = distribution::judge(registry, &endpoint, context.style);
+                judged.map_err(|why| not_signed(why, &stands))?;
                 let sequence = sign(registry, &signers, context, &stands)?;
                 let carried =
                     distribution::publish(registry, &endpoint, Shards::Changed, context.style)
@@ -122,15 +124,20 @@ fn sign(
         return Ok(manifest.content().sequence);
     }
     let signed = sign_with(registry, signers, &Wish::default(), context.style);
-    let signed = signed.map_err(|mut why| {
-        why.reason = format!("{stands}not published: {}", why.reason);
-        let hint = why.hint.take().unwrap_or_default();
-        why.hint(format!("{hint}; next: edgeseal publish --keys DIR"))
-    })?;
-    match signed {
+    match signed.map_err(|why| not_signed(why, stands))? {
         Outcome::Prepared(prepared) => Err(prepared.waits(stands)),
         Outcome::Signed(signed) => Ok(signed.manifest.content().sequence),
     }
+}
+
+fn not_signed(mut why: CommandError, stands: &str) -> CommandError {
+    why.reason = format!("{stands}not published: {}", why.reason);
+    why.hint = Some(match why.hint {
+        Some(hint) if hint.contains("edgeseal publish") => hint,
+        Some(hint) => format!("{hint}; next: edgeseal publish --keys DIR"),
+        None => "next: edgeseal publish --keys DIR".to_owned(),
+    });
+    why
 }
 
 /// Whether the last manifest says what the registry says.
