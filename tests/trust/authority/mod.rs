@@ -1,5 +1,6 @@
 //! Who may say what is true: roots, registrar keys, and what an operator does when they are lost.
 
 mod drill;
+mod history;
 mod place;
 mod roots;

@@ -1,6 +1,6 @@
 //! A directory with a registry, keys and devices, and both programs run in it.
 
-use edgeseal_trust::key::SigningKey;
+use edgeseal_trust::key::{SigningKey, public_jwk};
 use serde_json::Value;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -106,6 +106,17 @@ impl Place {
         self.run(&format!("device add {name} --request {name}.request"))
             .succeeded();
         self.run(&format!("device approve {name} --yes"))
+            .succeeded();
+    }
+
+    /// Adds a device by its public key.
+    pub(crate) fn jwk_device(&self, name: &str, seed: u8) {
+        let key = SigningKey::from_seed(&[seed; 32]);
+        self.write(
+            "jwk",
+            serde_json::to_vec(&public_jwk(key.public())).unwrap(),
+        );
+        self.run(&format!("device add {name} --jwk jwk"))
             .succeeded();
     }
 
