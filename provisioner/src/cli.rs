@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::command::{
-    self, Context, device, domain, group, history, inspect, join, publish, registrar, role, root,
+    self, Context, device, domain, fleet, group, history, inspect, join, publish, registrar, role, root,
     status,
 };
 use crate::demo::{self, DemoArgs};
@@ -42,6 +42,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Demo(args) => demo::run(&args, cli.json),
         Verb::Device(verb) => finish(device::run(verb, &context)),
         Verb::Domain(verb) => finish(domain::run(verb, &context)),
+        Verb::Fleet(verb) => finish(fleet::run(verb, &context)),
         Verb::Group(verb) => finish(group::run(verb, &context)),
         Verb::History(args) => finish(history::run(&args, &context)),
         Verb::Inspect(args) => finish(inspect::run(&args, &context)),
@@ -84,6 +85,9 @@ enum Verb {
     /// Make a trust domain: its keys, its registry, its first root
     #[command(subcommand)]
     Domain(domain::Verb),
+    /// All agents at a glance, as they describe themselves
+    #[command(subcommand)]
+    Fleet(fleet::Verb),
     /// Groups of devices, as audiences of commands
     #[command(subcommand)]
     Group(group::Verb),

@@ -3,6 +3,7 @@
 pub(crate) mod device;
 pub(crate) mod domain;
 mod duration;
+pub(crate) mod fleet;
 pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod inspect;

@@ -183,6 +183,7 @@ impl Registry {
 
     /// Drops the oldest kept manifests, and gives the shards that the others name.
     pub(super) fn trim_history(&self) -> Result<HashSet<Digest>> {
+        self.remove_remains()?;
         let places = self.history_places()?;
         let kept = usize::try_from(self.history_kept()).unwrap_or(usize::MAX);
         let dropped = places.len().saturating_sub(kept);
@@ -197,6 +198,19 @@ impl Registry {
             }
         }
         Ok(named)
+    }
+
+    /// Removes what a kill left beside the manifests.
+    fn remove_remains(&self) -> Result<()> {
+        let dir = self.history_dir();
+        let failed = |why| CommandError::io("tidy", &dir, &why);
+        for entry in std::fs::read_dir(&dir).map_err(failed)? {
+            let path = entry.map_err(failed)?.path();
+            if path.extension().is_some_and(|extension| extension == "tmp") {
+                std::fs::remove_file(&path).map_err(failed)?;
+            }
+        }
+        Ok(())
     }
 
     /// The places of the last lines; enough of them for all that is kept.
@@ -279,5 +293,5 @@ const LISTED_DEVICES: usize = 1000;
 /// More than the lines of all kept manifests need, as a rule; of those before it a line would be
 /// written twice, which `edgeseal history` shows.
 const TAIL_OCTETS: u64 = 16 << 20;
-/// A publish an hour for a hundred years.
-const JOURNAL_OCTETS: usize = 512 << 20;
+/// A publish an hour for ten years.
+const JOURNAL_OCTETS: usize = 64 << 20;

@@ -13,7 +13,6 @@ use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::document::{
     Digest, Document, DocumentRejection, DocumentType, Manifest, Root, sign,
 };
-use std::collections::HashSet;
 use std::path::PathBuf;
 
 /// What the next manifest shall be.
@@ -145,9 +144,7 @@ pub(crate) fn sign_with(
     }
     let manifest =
         Document::<Manifest>::verified(&document, &root.registrar).map_err(|why| refused(&why))?;
-    let before: HashSet<&Digest> = last.iter().flat_map(|last| &last.shards).collect();
-    let shards = manifest.content().shards.iter();
-    let shards_changed = shards.filter(|digest| !before.contains(digest)).count();
+    let shards_changed = changed.len();
     registry.keep_published(&document, changed)?;
     registry.prune(manifest.content())?;
     Ok(Outcome::Signed(Signed {
