@@ -1,8 +1,18 @@
 //! `device revoke`, `suspend` and `resume` publish at once, or say what is missing.
 
+use crate::broker::Broker;
+use crate::operator::{Place, key};
 use crate::publishing::Farm;
+use crate::retained::put;
+use edgeseal_trust::clock::ClockState;
 use edgeseal_trust::document::Shard;
+use edgeseal_trust::id::{DeviceId, TrustDomain};
 use edgeseal_trust::registry::DeviceState;
+use edgeseal_trust::status::StatusDraft;
+use edgeseal_trust::time::UnixTime;
+use edgeseal_trust::token::{Stream, TokenId};
+use std::collections::BTreeMap;
+use std::process::Stdio;
 
 impl Farm {
     /// The state that the broker's documents state of a device.
@@ -103,6 +113,83 @@ fn what_is_missing_is_said_and_the_change_stands() {
     ] {
         assert_eq!(farm.state_there(device), state);
     }
+}
+
+#[test]
+fn waiting_believes_only_what_agents_have_signed() {
+    let place = Place::farm();
+    for number in 0..4 {
+        place.write_jwk("key.jwk", &key(number));
+        place
+            .run(&format!("device add pump-{number} --jwk key.jwk"))
+            .succeeded();
+    }
+    let broker = Broker::start(&place.path("broker"), false);
+    let port = broker.port();
+    place
+        .run(&format!("domain broker mqtt://127.0.0.1:{port}"))
+        .succeeded();
+    place.publish();
+    let say = |device: u32, signer: u32, sequence: u64, counter: u64| {
+        let status = status(device, signer, sequence, counter);
+        put(
+            port,
+            &[(
+                &format!("edgeseal/farm/status/pump-{device}"),
+                status.as_bytes(),
+            )],
+        );
+    };
+    say(1, 1, 2, 1);
+    say(2, 1, 9, 1);
+    say(3, 3, 1, 1);
+    let revoke = format!("device revoke pump-0 --yes {KEYS}");
+    let said = place
+        .run(&format!("{revoke} --wait=1s"))
+        .refused(75, "not-everywhere");
+    assert!(
+        said.contains("1 of 3 agents") && said.contains("not yet: pump-2, pump-3"),
+        "{said}"
+    );
+    assert!(
+        said.contains("pump-0 is revoked; published as sequence 2"),
+        "{said}"
+    );
+    // The others come while it waits.
+    let line = format!("{revoke} --wait --json");
+    let mut command = place.command(&line.split(' ').collect::<Vec<_>>());
+    let waiting = command.stdout(Stdio::piped()).spawn().unwrap();
+    say(2, 2, 2, 1);
+    say(3, 3, 3, 2);
+    let output = waiting.wait_with_output().unwrap();
+    let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(told["published"]["applied"], 3);
+}
+
+fn status(device: u32, signer: u32, sequence: u64, counter: u64) -> String {
+    let now = UnixTime::from_seconds(1_800_000_000);
+    let status = StatusDraft {
+        issued_at: now,
+        expires_at: now.plus(3600),
+        id: TokenId {
+            epoch: 1,
+            stream: Stream::Reliable,
+            counter,
+        },
+        sequence,
+        root_version: 1,
+        clock: ClockState::Synchronized,
+        version: "0.1.0".to_owned(),
+        started_at: now,
+        counts: BTreeMap::new(),
+        last_refusal: None,
+        offered: None,
+        notices: Vec::new(),
+        clone: None,
+    };
+    let device = DeviceId::parse(&format!("pump-{device}")).unwrap();
+    let domain = TrustDomain::parse("farm").unwrap();
+    status.sign(&key(signer), &domain, &device).unwrap()
 }
 
 const KEYS: &str = "--keys keys --unsynchronized-clock";

@@ -40,6 +40,11 @@ fn signatures_are_collected_by_file() {
     place
         .run("publish --signed registry/prepared/manifest.json")
         .refused(1, "threshold");
+    // A timer does not take the place of what waits.
+    let refresh = format!("{PUBLISH} --refresh");
+    let said = place.run(&refresh).refused(75, "signatures-missing");
+    assert!(said.contains("sequence 2 waits"), "{said}");
+    assert_eq!(place.read("registry/prepared/manifest.json"), prepared);
     // Elsewhere, with a copy of the registry: it shows what changes, and asks.
     std::fs::create_dir(place.path("elsewhere")).unwrap();
     copy(&place, "registry", "elsewhere/registry");
@@ -93,9 +98,8 @@ fn without_a_registry_a_signature_is_given_for_what_the_manifest_says() {
     assert_eq!(place.run(line).json(), signed);
     place.run("publish --signed manifest.json").succeeded();
     // An older one is not published over a newer one.
-    place
-        .run(&format!("{PUBLISH} --refresh"))
-        .refused(75, "signatures-missing");
+    let refresh = format!("{PUBLISH} --refresh");
+    place.run(&refresh).refused(75, "signatures-missing");
     copy(&place, "registry/prepared/manifest.json", "older.json");
     place.run(&format!("{PUBLISH} --keys key-3")).succeeded();
     place

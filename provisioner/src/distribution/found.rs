@@ -1,8 +1,8 @@
 //! What a broker keeps.
 
 use super::topic;
-use super::topics::CarrierTopic;
 use crate::mqtt::{Connection, MqttError};
+use edgeseal_trust::carrier::{CarrierKind, CarrierTopic, filter};
 use edgeseal_trust::document::{Document, Root};
 use edgeseal_trust::id::TrustDomain;
 use std::collections::BTreeMap;
@@ -29,7 +29,7 @@ impl Found {
         roots: &[Document<Root>],
     ) -> Result<Self, MqttError> {
         let manifest = topic(domain, CarrierTopic::Manifest);
-        let all_roots = format!("edgeseal/{domain}/root/+");
+        let all_roots = filter(CarrierKind::Root, domain);
         let filters = [manifest.as_str(), all_roots.as_str()];
         connection.subscribe(&filters).await?;
         let mut found = Self::default();

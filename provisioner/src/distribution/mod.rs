@@ -4,21 +4,23 @@
 //! come roots and shards, which are read back, then the manifest that names them, and what no kept manifest names goes last.
 //! The same publish again goes on where it stopped.
 
+mod arrived;
 mod found;
 mod judge;
-mod topics;
+
+pub(crate) use arrived::{Arrived, wait};
 
 use crate::command::reach;
 use crate::error::{CommandError, Exit, Result};
 use crate::mqtt::{Arrival, Connection, Endpoint, MqttError};
 use crate::registry::{Carried, Registry};
 use crate::render::{Style, notice, progress};
+use edgeseal_trust::carrier::CarrierTopic;
 use edgeseal_trust::document::{Digest, Document, Manifest, Root};
 use edgeseal_trust::id::TrustDomain;
 use found::Found;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
-use topics::CarrierTopic;
 
 /// Puts what the registry published last on one broker.
 pub(crate) struct Publisher {

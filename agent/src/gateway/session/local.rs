@@ -149,7 +149,7 @@ impl Session {
         let mut properties = PropertiesBuf::new();
         for property in farewell.properties.iter() {
             match property {
-                // It may not give itself one now (5, 3.14.2.2.2).
+                Property::SessionExpiryInterval(1..) if session_ends => return SESSION_REVIVED,
                 Property::SessionExpiryInterval(_) if session_ends => {}
                 Property::UserProperty(name, _) if message::is_ours(name) => {}
                 other => {
@@ -232,6 +232,9 @@ const FIRST_IS_CONNECT: Ending = Ending::new(
     None,
     None,
 );
+/// No valid DISCONNECT, so its will is published (5, 3.14.2.2.2).
+const SESSION_REVIVED: Ending =
+    Ending::program_protocol("DISCONNECT sets a session expiry although CONNECT had none");
 const SECOND_CONNECT: Ending =
     Ending::program_protocol("the program sent a second CONNECT [MQTT-3.1.0-2]");
 const ONLY_AUTH: Ending = Ending::program_protocol(

@@ -354,15 +354,22 @@ impl Session {
         octets: &mut BytesMut,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
-        for _ in 0..PACKETS_PER_TURN {
+        let mut turn = Turn::default();
+        while turn.goes_on() {
             if !self.reads_local() {
                 return Ok(());
             }
             let framed = self.local_framer.next(octets);
             match framed.map_err(|malformed| Ending::program_malformed(&malformed))? {
                 None => return Ok(()),
-                Some(Framed::Packet(frame)) => self.local_packet(&frame, around)?,
-                Some(Framed::Oversized(packet)) => self.local_oversized(&packet, around)?,
+                Some(Framed::Packet(frame)) => {
+                    turn.took(frame.octets().len());
+                    self.local_packet(&frame, around)?;
+                }
+                Some(Framed::Oversized(packet)) => {
+                    turn.took(0); // its octets were thrown away as they came
+                    self.local_oversized(&packet, around)?;
+                }
             }
         }
         self.actions.push_back(Action::Yield);
@@ -374,15 +381,22 @@ impl Session {
         octets: &mut BytesMut,
         around: &mut Surroundings<'_>,
     ) -> Result<(), Ending> {
-        for _ in 0..PACKETS_PER_TURN {
+        let mut turn = Turn::default();
+        while turn.goes_on() {
             if !self.reads_upstream() {
                 return Ok(());
             }
             let framed = self.upstream_framer.next(octets);
             match framed.map_err(|malformed| Ending::broker_malformed(&malformed))? {
                 None => return Ok(()),
-                Some(Framed::Packet(frame)) => self.upstream_packet(frame, around)?,
-                Some(Framed::Oversized(packet)) => self.upstream_oversized(&packet, around)?,
+                Some(Framed::Packet(frame)) => {
+                    turn.took(frame.octets().len());
+                    self.upstream_packet(frame, around)?;
+                }
+                Some(Framed::Oversized(packet)) => {
+                    turn.took(0); // its octets were thrown away as they came
+                    self.upstream_oversized(&packet, around)?;
+                }
             }
         }
         self.actions.push_back(Action::Yield);
@@ -405,8 +419,29 @@ impl Surroundings<'_> {
     }
 }
 
-/// Packets of one side that a turn takes, so that a flood starves nobody.
+/// What one side has had of a turn, so that a flood starves nobody.
+#[derive(Default)]
+struct Turn {
+    packets: usize,
+    octets: usize,
+}
+
+impl Turn {
+    const fn goes_on(&self) -> bool {
+        self.packets < PACKETS_PER_TURN && self.octets < OCTETS_PER_TURN
+    }
+
+    const fn took(&mut self, octets: usize) {
+        self.packets = self.packets.saturating_add(1);
+        self.octets = self.octets.saturating_add(octets);
+    }
+}
+
+/// Packets of one side that a turn takes.
 const PACKETS_PER_TURN: usize = 16;
+/// Octets of them, in place of a time that no test could hold: SHA-256 over so many takes the
+/// slowest Pi some 5 ms.
+const OCTETS_PER_TURN: usize = 64 * 1024;
 /// Output that is waiting before nothing more is read that would add to it.
 const OUTPUT_OCTETS: usize = 64 * 1024;
 /// What waits for a program that does not read before QoS 0 to it is dropped and nothing of it is read.

@@ -231,6 +231,3 @@ const CLONE_PROVEN: &str = "clone-proven";
 const CLOCK_SECONDS: u64 = 60;
 /// So long a notice wants attention, in seconds.
 const NOTICE_SECONDS: u64 = 86_400;
-
-#[cfg(test)]
-mod tests;

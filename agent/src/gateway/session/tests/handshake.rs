@@ -253,6 +253,20 @@ fn wills_are_signed_and_delayed_and_their_session_outlives_the_connection() {
 }
 
 #[test]
+fn a_farewell_that_revives_its_session_is_none() {
+    let mut line = Line::running(V5);
+    let revives = properties(&[Property::SessionExpiryInterval(60)]);
+    let farewell = Packet::Disconnect(Reasoned {
+        code: 0,
+        properties: revives.as_properties(),
+    });
+    line.program_sends(&written(&farewell, V5));
+    assert_eq!(line.program_got(), ["disconnect 82"]);
+    assert_eq!(line.broker_got(), [""; 0], "so that the will is published");
+    assert_eq!(line.closed_by(), ["program-protocol"]);
+}
+
+#[test]
 fn a_will_that_is_not_granted_or_not_listed_is_refused() {
     for topic in ["open/gone", "elsewhere"] {
         for (version, told) in [(V5, "connack 87"), (V311, "connack 05")] {

@@ -4,7 +4,8 @@ use super::farm;
 use super::line::Line;
 use super::words::*;
 use crate::gateway::packet::{Connect, Property};
-use crate::gateway::session::{Event, Phase};
+use crate::gateway::session::{Action, Event, Phase};
+use bytes::BytesMut;
 use std::time::Duration;
 
 /// Lets time go by with both ends alive.
@@ -171,4 +172,24 @@ fn a_program_that_leaves_while_we_stop_is_heard_to_the_end() {
         line.broker_got(),
         ["publish 0 site/one/a y +token", "disconnect 00"]
     );
+}
+
+#[test]
+fn a_turn_takes_sixteen_packets_or_64_kib_of_them() {
+    let mut line = Line::running(V5);
+    let small = PINGRESP.repeat(20);
+    // Nothing signed them, so nothing of them is handed on and no output stops the reading.
+    let payload = "x".repeat(40_000);
+    let big = publish(&message(0, 0, "site/pump/state", &payload), V5).repeat(3);
+    for (octets, taken) in [
+        (small, PINGRESP.len() * 16),
+        (big.clone(), big.len() / 3 * 2),
+    ] {
+        let mut held = BytesMut::from(&*octets);
+        line.desk
+            .handle(&mut line.session, Event::UpstreamOctets(&mut held));
+        assert_eq!(octets.len() - held.len(), taken);
+        let actions = std::iter::from_fn(|| line.session.next_action());
+        assert!(actions.into_iter().any(|it| matches!(it, Action::Yield)));
+    }
 }
