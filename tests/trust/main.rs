@@ -14,8 +14,10 @@ mod authority;
 #[allow(dead_code)]
 #[path = "../gateway/broker.rs"]
 mod broker;
+mod cards;
 mod cut;
 mod immediate;
+mod joining;
 #[allow(dead_code)]
 #[path = "../operator/support.rs"]
 mod operator;
@@ -24,4 +26,5 @@ mod operator;
 mod process;
 mod publishing;
 mod retained;
+mod serving;
 mod thresholds;
