@@ -22,7 +22,8 @@ pub(super) async fn dispatch(
     seat: &Seat,
     request: Request<Incoming>,
 ) -> Result<Response<Reply>, Infallible> {
-    let path = route::find(request.uri().path()).map_or(OTHER, |route| route.path);
+    let path =
+        route::find(request.uri().path(), request.method()).map_or(OTHER, |route| route.path);
     let response = match answer(shared, seat, request).await {
         Ok(response) => response,
         Err(problem) => {
@@ -69,6 +70,7 @@ async fn answer(
         Endpoint::Explain => handlers::explain(shared, &asker, &octets).await,
         Endpoint::Login => handlers::login(shared, &asker, &octets),
         Endpoint::Peers => registry::peers(shared, query).await,
+        Endpoint::Export => trust::export(shared).await,
         Endpoint::Jwks => Ok(registry::jwks(shared)),
         Endpoint::Status => json(&shared.status()),
         Endpoint::Health => Ok(health::answer(shared, &asker)),
@@ -135,7 +137,7 @@ fn too_often(shared: &Shared, throttled: Throttled) -> Problem {
 
 /// Whoever may do nothing learns nothing, not even which paths there are.
 fn expect_route(asker: &Asker, request: &Request<Incoming>) -> Result<&'static Route, Problem> {
-    let route = route::find(request.uri().path());
+    let route = route::find(request.uri().path(), request.method());
     let open_to_all = route.is_some_and(|route| route.verb.is_none());
     if !asker.access.is_known() && !open_to_all {
         return Err(Problem::new(

@@ -10,6 +10,8 @@ pub enum Endpoint {
     Explain,
     /// `GET /healthz`: 200 or 503.
     Health,
+    /// `GET /v1/trust`: the bundle in force.
+    Export,
     /// `GET /v1/jwks`: the keys that may verify now (RFC 7517).
     Jwks,
     /// `POST /v1/login`: a login token.
@@ -44,12 +46,13 @@ pub struct Route {
 }
 
 /// Every path that is served.
-pub static ROUTES: [Route; 10] = [
+pub static ROUTES: [Route; 11] = [
     post("/v1/sign", Endpoint::Sign, Verb::Sign, JSON),
     post("/v1/verify", Endpoint::Verify, Verb::Verify, JSON),
     post("/v1/explain", Endpoint::Explain, Verb::Explain, JSON),
     post("/v1/login", Endpoint::Login, Verb::Login, JSON),
     post("/v1/trust", Endpoint::Trust, Verb::Trust, OCTETS),
+    get("/v1/trust", Endpoint::Export, Some(Verb::Export)),
     get("/v1/peers", Endpoint::Peers, Some(Verb::Peers)),
     get("/v1/jwks", Endpoint::Jwks, Some(Verb::Jwks)),
     get("/v1/status", Endpoint::Status, Some(Verb::Status)),
@@ -57,9 +60,11 @@ pub static ROUTES: [Route; 10] = [
     get("/metrics", Endpoint::Metrics, Some(Verb::Metrics)),
 ];
 
-/// The row of a path.
-pub fn find(path: &str) -> Option<&'static Route> {
-    ROUTES.iter().find(|route| route.path == path)
+/// The row of a path, for this method where the path has several.
+pub fn find(path: &str, method: &Method) -> Option<&'static Route> {
+    let mut of_path = ROUTES.iter().filter(|route| route.path == path);
+    let exact = of_path.clone().find(|route| route.method == method);
+    exact.or_else(|| of_path.next())
 }
 
 const fn get(path: &'static str, endpoint: Endpoint, verb: Option<Verb>) -> Route {

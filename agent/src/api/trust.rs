@@ -1,15 +1,18 @@
-//! `POST /v1/trust`: a bundle file, applied as a whole or not at all.
+//! `/v1/trust`: a bundle file, applied as a whole or not at all, and handed on.
 
 use super::Shared;
 use super::body::{self, Reply};
-use super::dispatch::json;
+use super::dispatch::{json, ok};
 use super::problem::Problem;
+use super::route::OCTETS;
 use crate::wire::ErrorClass;
 use edgeseal_trust::limits;
 use hyper::Response;
 use hyper::body::Incoming;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::mpsc;
+use tracing::warn;
 
 /// Writes the body to a file without a name, then lets the agent judge it. One at a time: each may
 /// be as large as a fleet.
@@ -45,3 +48,28 @@ pub(super) async fn apply(
     })?;
     json(&applied?)
 }
+
+/// The bundle in force. Written while it is read: a large fleet does not fit into this process.
+pub(super) async fn export(shared: &Arc<Shared>) -> Result<Response<Reply>, Problem> {
+    let mut bundle = shared.agent.bundle().await?;
+    let (sender, chunks) = mpsc::channel(CHUNKS_AHEAD);
+    tokio::spawn(async move {
+        loop {
+            match bundle.next().await {
+                Ok(Some(octets)) => {
+                    if sender.send(octets.into()).await.is_err() {
+                        return; // nobody listens any more
+                    }
+                }
+                Ok(None) => return,
+                // The status is sent already: a bundle that breaks off is refused by whoever reads it.
+                Err(error) => {
+                    return warn!(code = %error.code, "the bundle could not be finished: {}", error.reason);
+                }
+            }
+        }
+    });
+    Ok(ok(OCTETS, Reply::Chunks(chunks)))
+}
+
+const CHUNKS_AHEAD: usize = 2;

@@ -61,6 +61,16 @@ struct ResetArgs {
     yes: bool,
 }
 
+#[derive(Args, Debug)]
+pub(super) struct ForgetArgs {
+    /// This card is to be copied to many devices: remove whatever belongs to one of them
+    #[arg(long, required = true)]
+    for_image: bool,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
 pub(super) fn init(context: &Context, _: &InitArgs) -> Result<Exit, Complaint> {
     let config = context.config()?;
     let path = &config.agent.state_directory;
@@ -114,8 +124,38 @@ fn request(context: &Context, identity: &Identity, args: RequestArgs) -> Result<
     Ok(Exit::Ok)
 }
 
+/// `reset-identity --for-image`.
+pub(super) fn forget(context: &Context, args: &ForgetArgs) -> Result<Exit, Complaint> {
+    let config = context.config()?;
+    if !args.yes && !confirmed("remove this device's key and all that it knows, for an image?")? {
+        return Err(Complaint::new(
+            Exit::Usage,
+            "not-confirmed",
+            "nothing was changed: without its key and trust data this device is nobody",
+            "add --yes",
+        ));
+    }
+    let removed = identity::forget(&open(&config)?)?;
+    let names: Vec<String> = removed
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    if context.json() {
+        return print_json(&serde_json::json!({ "removed": names })).map(|()| Exit::Ok);
+    }
+    for name in &names {
+        print_line(&format!("removed {name}"))?;
+    }
+    print_line("flash may keep a copy of the key all the same: have it revoked")?;
+    print_line(
+        "next: edgeseal-agent doctor --for-image, then take the image without starting the agent",
+    )?;
+    Ok(Exit::Ok)
+}
+
 fn reset(context: &Context, config: &Config, args: &ResetArgs) -> Result<Exit, Complaint> {
-    if !args.yes && !confirmed()? {
+    let question = "replace this device's key? It must then be enrolled again.";
+    if !args.yes && !confirmed(question)? {
         return Err(Complaint::new(
             Exit::Usage,
             "not-confirmed",
@@ -185,11 +225,11 @@ fn make_directory(path: &Path) -> Result<(), Complaint> {
     made.map_err(|error| Complaint::io(&format!("cannot create {}", path.display()), &error))
 }
 
-fn confirmed() -> Result<bool, Complaint> {
+fn confirmed(question: &str) -> Result<bool, Complaint> {
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    eprint_line("replace this device's key? It must then be enrolled again. Type yes:");
+    eprint_line(&format!("{question} Type yes:"));
     let mut answer = String::new();
     std::io::stdin()
         .read_line(&mut answer)

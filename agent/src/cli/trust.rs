@@ -1,21 +1,23 @@
-//! `trust apply` and `trust show`: what this device believes.
+//! `trust apply`, `trust export` and `trust show`: what this device believes.
 
 use super::context::Context;
 use super::identity;
 use super::output::{Complaint, print_json, print_line};
 use super::show;
 use crate::board::Board;
-use crate::daemon::{apply_bundle, update_body};
+use crate::daemon::{apply_bundle, update_body, write_bundle};
 use crate::exit::Exit;
 use crate::state_dir::StateDirError;
 use crate::wire::{UpdateBody, UpdateOutcome};
 use clap::{Args, Subcommand};
-use edgeseal_trust::document::{BundleReader, Document, Root};
+use edgeseal_trust::document::{BundleError, BundleReader, Document, Manifest, Root};
 use edgeseal_trust::limits;
 use edgeseal_trust::store::{Store, StoreError};
 use edgeseal_trust::words::Words;
-use std::fs::File;
-use std::io::{self, BufReader, Read, Seek};
+use serde_json::json;
+use std::fs::{File, Permissions};
+use std::io::{self, BufReader, BufWriter, Read, Seek};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 #[derive(Args, Debug)]
@@ -31,6 +33,11 @@ enum TrustVerb {
         after_help = "Example:\n  edgeseal-agent trust apply bundle.edgeseal --root \"eight words of the root\"\n  edgeseal-agent trust apply bundle.edgeseal\n\nThe words are needed once: compare them with those that `edgeseal domain init` showed."
     )]
     Apply(ApplyArgs),
+    /// Write the bundle in force to a file, for a device that has no broker
+    #[command(
+        after_help = "Example:\n  edgeseal-agent trust export /media/stick/farm.bundle\n  edgeseal-agent trust apply /media/stick/farm.bundle   # there"
+    )]
+    Export(ExportArgs),
     /// Show the trust data in force
     #[command(after_help = "Example:\n  edgeseal-agent trust show")]
     Show,
@@ -45,9 +52,16 @@ struct ApplyArgs {
     root: Option<String>,
 }
 
+#[derive(Args, Debug)]
+struct ExportArgs {
+    /// Where to; whole or not at all
+    file: PathBuf,
+}
+
 pub(super) fn run(context: &Context, args: TrustArgs) -> Result<Exit, Complaint> {
     match args.verb {
         TrustVerb::Apply(args) => apply(context, &args),
+        TrustVerb::Export(args) => export(context, &args),
         TrustVerb::Show => show::trust(context),
     }
 }
@@ -81,6 +95,62 @@ fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, Complaint> {
         None => Exit::Ok,
         Some(_) => Exit::No,
     })
+}
+
+/// By the agent if one runs, else from the state directory.
+fn export(context: &Context, args: &ExportArgs) -> Result<Exit, Complaint> {
+    let named = |error: io::Error| {
+        let what = format!("cannot write {}", args.file.display());
+        Complaint::io(&what, &error)
+    };
+    let parent = args.file.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
+    // As public as what it is made of: everything in it is signed, nothing is secret.
+    let mut fresh = tempfile::Builder::new();
+    fresh.permissions(Permissions::from_mode(0o644));
+    let mut file = fresh.tempfile_in(parent).map_err(named)?;
+    let config = context.config()?;
+    match identity::open(&config) {
+        Ok(state) => {
+            let (store, _) = Store::open(state.path())?;
+            write_bundle(&store, BufWriter::new(file.as_file_mut()))?;
+        }
+        Err(StateDirError::Locked { .. }) => {
+            let target = file.as_file_mut();
+            context.ask(async |client| client.fetch_into("/v1/trust", target).await)?;
+        }
+        Err(refusal) => return Err(refusal.into()),
+    }
+    // An update amid it would have cut it off.
+    let sequence = whole(file.as_file_mut())?;
+    file.as_file().sync_all().map_err(named)?;
+    let persisted = file.persist(&args.file);
+    persisted.map_err(|error| named(error.error))?;
+    if context.json() {
+        print_json(&json!({"file": args.file, "sequence": sequence}))?;
+    } else {
+        print_line(&format!(
+            "sequence {sequence} is in {}: take it where it is needed",
+            args.file.display()
+        ))?;
+    }
+    Ok(Exit::Ok)
+}
+
+/// Reads a bundle to its end; the sequence of its manifest.
+fn whole(file: &mut File) -> Result<u64, Complaint> {
+    let refused = |why: BundleError| {
+        let reason = format!("the bundle was cut off: {why}");
+        let hint = "an update came in between: try again";
+        Complaint::new(Exit::TemporaryFailure, "export", reason, hint)
+    };
+    let rewound = file.rewind();
+    rewound.map_err(|error| refused(error.into()))?;
+    let mut reader = BundleReader::open(BufReader::new(file)).map_err(refused)?;
+    let manifest = Document::<Manifest>::load(reader.manifest());
+    let manifest = manifest.map_err(|why| Complaint::of(Exit::No, "bundle", &why))?;
+    while reader.next_shard().map_err(refused)?.is_some() {}
+    Ok(manifest.content().sequence)
 }
 
 /// Where a root is pinned, the words of another one are a mistake, of this person or of an earlier one:

@@ -11,7 +11,7 @@ use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -156,6 +156,42 @@ impl Client {
     pub async fn fetch(&mut self, path: &str) -> Result<Reply, ClientError> {
         let request = Request::get(path).header(HOST, AUTHORITY);
         self.send(request, Either::Left(Full::default())).await
+    }
+
+    /// `GET path`, the octets of the answer written to `target` as they come.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn fetch_into(
+        &mut self,
+        path: &str,
+        target: &mut impl Write,
+    ) -> Result<(), ClientError> {
+        let request = Request::get(path).header(HOST, AUTHORITY);
+        let request = request.body(Either::Left(Full::default()));
+        let request = request.map_err(|error| transport(&self.socket, &error))?;
+        let silent = |socket: &Path, patience| ClientError::Silent {
+            socket: socket.to_owned(),
+            patience,
+        };
+        let answer = timeout(self.patience, self.sender.send_request(request)).await;
+        let answer = answer.map_err(|_| silent(&self.socket, self.patience))?;
+        let (head, mut body) = answer
+            .map_err(|error| transport(&self.socket, &error))?
+            .into_parts();
+        if !head.status.is_success() {
+            return read(&self.socket, head.status, body).await.map(drop);
+        }
+        loop {
+            let frame = timeout(self.patience, body.frame()).await;
+            let frame = frame.map_err(|_| silent(&self.socket, self.patience))?;
+            let Some(frame) = frame else { return Ok(()) };
+            let frame = frame.map_err(|error| transport(&self.socket, &error))?;
+            if let Ok(octets) = frame.into_data() {
+                let written = target.write_all(&octets);
+                written.map_err(|error| transport(&self.socket, &error))?;
+            }
+        }
     }
 
     /// `POST path` with JSON, the answer read as JSON.

@@ -237,6 +237,7 @@ impl Draft {
         }
         std::mem::take(&mut self.gateway).finish(&mut self, &resolved);
         self.check_socket_path();
+        self.check_trust_upstream();
         if self.problems.is_empty() {
             let files = sources.files.iter().map(|file| file.path.clone()).collect();
             Ok(Loaded {
@@ -270,6 +271,20 @@ impl Draft {
                 Some("set a shorter `socket` in [api]".to_owned()),
             );
         }
+    }
+
+    /// An upstream that was refused may be the one that is meant.
+    fn check_trust_upstream(&mut self) {
+        let Some(name) = &self.config.trust.upstream else {
+            return;
+        };
+        if !self.problems.is_empty() || self.config.trust_upstream().is_some() {
+            return;
+        }
+        let message = format!("there is no upstream \"{}\"", Escaped::new(name));
+        let hint = "take the `name` of a [[gateway.upstream]], or leave `upstream` out";
+        let place = self.place_of("trust.upstream");
+        self.refuse(ProblemCode::Conflict, place, message, Some(hint.to_owned()));
     }
 
     /// Where a key is stated.

@@ -91,8 +91,9 @@ pub fn describe(loaded: &Loaded) -> Vec<Setting> {
     settings
 }
 
-/// A configuration that passed every check, and where each of its values comes from.
-#[derive(Clone, Debug)]
+/// A configuration that passed every check, and where each of its values comes from. The default is
+/// what holds when no file and no variable says otherwise.
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The values.
     pub config: Config,
@@ -225,12 +226,19 @@ pub enum Unsynchronized {
     Refuse,
 }
 
-/// `[trust]`: age of trust documents.
+/// `[trust]`: age of trust documents, and the link over which they come.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trust {
     /// Seconds that an expired manifest is still used, 0 to 31,536,000 (one year). Default 604,800
     /// (one week).
     pub grace_seconds: u64,
+    /// Whether trust data is fetched from a broker. Default true: where there is a broker to ask.
+    pub link: bool,
+    /// The `[[gateway.upstream]]` that is asked; see [`Config::trust_upstream`].
+    pub upstream: Option<String>,
+    /// Seconds between two reports of this device's status where nothing has changed, 60 to 86,400.
+    /// Default 300.
+    pub status_seconds: u32,
 }
 
 /// `[token]`: tokens this device makes.
@@ -308,6 +316,19 @@ impl Config {
             .clone()
             .unwrap_or_else(|| self.agent.runtime_directory.join("api.sock"))
     }
+
+    /// The upstream of the gateway that the trust link uses: the one that `[trust]` names, else the only
+    /// one, else the one named `main`. Nothing where the broker of the join file is to be used.
+    #[must_use]
+    pub fn trust_upstream(&self) -> Option<&UpstreamConfig> {
+        let upstreams = &self.gateway.upstreams;
+        let named = |name: &str| upstreams.iter().find(|one| one.name == name);
+        match (&self.trust.upstream, upstreams.as_slice()) {
+            (Some(name), _) => named(name),
+            (None, [only]) => Some(only),
+            (None, _) => named("main"),
+        }
+    }
 }
 
 impl Default for Agent {
@@ -348,6 +369,9 @@ impl Default for Trust {
     fn default() -> Self {
         Self {
             grace_seconds: 604_800,
+            link: true,
+            upstream: None,
+            status_seconds: 300,
         }
     }
 }

@@ -208,6 +208,34 @@ pub(super) static KEYS: &[Key] = &[
         show: |config| config.trust.grace_seconds.to_string(),
     },
     Key {
+        section: "trust",
+        name: "link",
+        rule: Rule::Flag {
+            set: |config, flag| config.trust.link = flag,
+        },
+        show: |config| config.trust.link.to_string(),
+    },
+    Key {
+        section: "trust",
+        name: "upstream",
+        rule: Rule::Name {
+            set: |config, name| config.trust.upstream = Some(name.to_owned()),
+        },
+        show: |config| {
+            let upstream = config.trust_upstream();
+            upstream.map_or_else(|| "(none)".to_owned(), |one| format!("{:?}", one.name))
+        },
+    },
+    Key {
+        section: "trust",
+        name: "status_seconds",
+        rule: Rule::Count {
+            range: 60..=86_400,
+            set: |config, count| config.trust.status_seconds = small(count),
+        },
+        show: |config| config.trust.status_seconds.to_string(),
+    },
+    Key {
         section: "token",
         name: "lifetime_seconds",
         rule: Rule::Count {

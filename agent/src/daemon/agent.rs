@@ -3,46 +3,41 @@
 
 use super::remember::Keeper;
 use super::status::AgentStatus;
-use super::update;
 use crate::api::{Gauges, TrustGauges};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{
-    Counts, Engine, InForce, KeyLookup, KeySource, KeyTicket, LoadedKey, NotSigned, Own, Settings,
-    Step,
-};
+use crate::engine::{Counts, Engine, KeyTicket, LoadedKey, NotSigned, Settings, Step};
 use crate::gateway::link::GatewayStatus;
-use crate::notify;
+use crate::trust_link::{LinkHandle, Pace};
 use crate::wire::{
-    Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, UpdateBody,
-    VerdictBody, VerifyRequest,
+    Answer, ErrorBody, ErrorClass, Explanation, LoginRequest, SignRequest, Signed, VerdictBody,
+    VerifyRequest,
 };
 use edgeseal_trust::clock::{ClockReading, ClockState, Now};
 use edgeseal_trust::id::DeviceId;
-use edgeseal_trust::key::KeyId;
 use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::store::{PeerPage, Store, StoreError};
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{Failure, Received, Verdict, Verified};
 use std::borrow::Cow;
-use std::fs::File;
-use std::io;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::{info, warn};
+use tracing::warn;
 
 /// What signs, judges and knows, shared by all tasks. What may block is done on a blocking thread.
 pub struct Agent {
     engine: Mutex<Working>,
-    store: Arc<Store>,
+    pub(super) store: Arc<Store>,
     clock: SystemClock,
-    device: RwLock<Option<DeviceId>>,
-    trust_changes: watch::Sender<()>,
+    pub(super) device: RwLock<Option<DeviceId>>,
+    pub(super) trust_changes: watch::Sender<()>,
+    pub(super) link: OnceLock<LinkHandle>,
+    pub(super) news: Mutex<Pace>,
 }
 
 /// What one judgement works with.
-struct Working {
-    engine: Engine,
+pub(super) struct Working {
+    pub(super) engine: Engine,
     keeper: Keeper,
     /// The clock was seen synchronized: since then it is known when this process started.
     start_known: bool,
@@ -71,6 +66,8 @@ impl Agent {
             clock,
             device: RwLock::default(),
             trust_changes: watch::Sender::new(()),
+            link: OnceLock::new(),
+            news: Mutex::new(Pace::new(NEWS_EVERY, 1)),
         }
     }
 
@@ -99,6 +96,7 @@ impl Agent {
         let outcome = self.with_keys(|working, now, loaded| {
             match working.engine.verify(request, consumer, now, loaded) {
                 Step::Done(outcome) => {
+                    self.note_unknown(&outcome);
                     let stored = working.keeper.store(&mut working.engine);
                     Step::Done(stored.and(outcome))
                 }
@@ -125,6 +123,7 @@ impl Agent {
             let Step::Done(outcome) = step else {
                 return step;
             };
+            self.note_unknown(&outcome);
             if let Ok(Verdict::Verified(verified)) = &outcome {
                 before_stored(verified);
             }
@@ -166,54 +165,6 @@ impl Agent {
             .map_err(|error| store_failed(&error))
     }
 
-    /// A file without a name, for what is too large for memory.
-    ///
-    /// # Errors
-    /// The state directory cannot be written.
-    pub fn scratch_file(&self) -> Result<File, ErrorBody> {
-        update::scratch_file(self.store.dir()).map_err(|error| {
-            let directory = self.store.dir().display();
-            let reason = format!("the bundle cannot be written to {directory}: {error}");
-            let body = ErrorBody::new(ErrorClass::Failure, "spool", reason);
-            body.with_hint(match error.kind() {
-                io::ErrorKind::ReadOnlyFilesystem => "mount it writable, then send it again",
-                _ => "make room in the state directory, then send it again",
-            })
-        })
-    }
-
-    /// Applies a bundle file as a whole, or not at all, and judges by it from then on.
-    ///
-    /// While it is committed, a key may be newer than the manifest that judges by it, never older.
-    ///
-    /// # Errors
-    /// The bundle is refused, or the store failed; what was in force stays in force.
-    pub async fn apply(&self, bundle: File) -> Result<UpdateBody, ErrorBody> {
-        let store = Arc::clone(&self.store);
-        let kid = self.working().engine.kid();
-        let applying = tokio::task::spawn_blocking(move || {
-            let applied = update::apply(&store, bundle, None);
-            (applied, read_in_force(&store, kid))
-        });
-        let (applied, in_force) = applying.await.map_err(|error| {
-            let body = ErrorBody::new(ErrorClass::Failure, "update", error.to_string());
-            body.with_hint("see the agent's log")
-        })?;
-        // Whatever became of the bundle: what the store has in force is what counts.
-        self.put_in_force(in_force.map_err(|error| store_failed(&error))?);
-        let applied = applied?;
-        info!(
-            outcome = ?applied.outcome,
-            root_version = applied.root_version,
-            sequence = applied.mark.map(|mark| mark.sequence),
-            changed_shards = applied.changed_shards,
-            "trust bundle: {}",
-            self.summary()
-        );
-        notify::status(&self.summary());
-        Ok(update::body(&applied, self.device()))
-    }
-
     /// What this agent says of itself. Of the gateway it says nothing.
     pub fn status(&self) -> AgentStatus {
         let (engine, floor) = self.with(|engine, now| (engine.status(now), now.floor));
@@ -225,6 +176,7 @@ impl Agent {
             enrolled: engine.device.is_some(),
             engine,
             gateway: GatewayStatus::default(),
+            trust_link: self.link_status(),
         }
     }
 
@@ -374,25 +326,6 @@ impl Agent {
         keeper.save(engine);
     }
 
-    /// Lets the engine judge by the trust data that the store has in force. To be called at the
-    /// start.
-    ///
-    /// # Errors
-    /// [`StoreError`]: then there is none in force.
-    pub(super) fn take_over(&self) -> Result<(), StoreError> {
-        let kid = self.working().engine.kid();
-        self.put_in_force(read_in_force(&self.store, kid)?);
-        Ok(())
-    }
-
-    fn put_in_force(&self, in_force: Option<InForce>) {
-        let own = in_force.as_ref().and_then(|in_force| in_force.own.as_ref());
-        *self.device.write().unwrap_or_else(PoisonError::into_inner) =
-            own.map(|own| own.device.id.clone());
-        self.working().engine.set_in_force(in_force);
-        self.trust_changes.send_replace(());
-    }
-
     /// Lets the engine work at this moment.
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Engine, &Now) -> T) -> T {
         self.with_all(|working, now| work(&mut working.engine, now))
@@ -424,7 +357,7 @@ impl Agent {
     }
 
     /// The store may wait for the disk, and everybody else does not.
-    async fn off_the_executor<T: Send + 'static>(
+    pub(super) async fn off_the_executor<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
     ) -> Result<T, StoreError> {
@@ -443,7 +376,7 @@ impl Agent {
         trust_reading(self.clock.read())
     }
 
-    fn working(&self) -> MutexGuard<'_, Working> {
+    pub(super) fn working(&self) -> MutexGuard<'_, Working> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -455,37 +388,12 @@ fn trust_reading(reading: crate::clock::ClockReading) -> ClockReading {
     }
 }
 
-/// The keys that the store has in memory.
-struct StoreKeys(Arc<Store>);
-
-impl KeySource for StoreKeys {
-    fn lookup(&self, kid: KeyId) -> KeyLookup {
-        match self.0.cached_key(kid) {
-            Some(key) => KeyLookup::Known(key),
-            None => KeyLookup::NeedsLoad,
-        }
-    }
-}
-
-/// The trust data that the store has in force, with this device's own entry.
-fn read_in_force(store: &Arc<Store>, kid: Option<KeyId>) -> Result<Option<InForce>, StoreError> {
-    let Some(view) = store.trust() else {
-        return Ok(None);
-    };
-    let own = match kid {
-        Some(kid) => store.key(kid)?,
-        None => None,
-    };
-    Ok(Some(InForce {
-        view,
-        own: own.as_deref().map(Own::from),
-        keys: Box::new(StoreKeys(Arc::clone(store))),
-    }))
-}
-
 pub(super) fn store_failed(error: &StoreError) -> ErrorBody {
     let text = error.to_string();
     // The sentence alone: the hint has a member of its own.
     let reason = text.split("\n  hint: ").next().unwrap_or_default();
     ErrorBody::new(ErrorClass::Failure, error.code(), reason).with_hint(error.hint())
 }
+
+/// Also where many strangers send.
+const NEWS_EVERY: Duration = Duration::from_secs(10);

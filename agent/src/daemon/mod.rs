@@ -5,15 +5,18 @@
 //! serves everybody; what may wait for the disk is done on blocking threads.
 
 mod agent;
+mod bundle;
 mod notary;
 mod reload;
 mod remember;
 mod start;
 mod status;
 mod tasks;
+mod trust;
 mod update;
 
 pub use agent::Agent;
+pub use bundle::{Bundle, write_bundle};
 pub use notary::AgentNotary;
 pub use start::{StartError, engine_settings};
 pub use status::AgentStatus;

@@ -6,8 +6,10 @@ use crate::config::{self, Config, Location, NameDatabase};
 use crate::gateway::link::Gateway;
 use crate::log::LogHandle;
 use crate::notify;
+use crate::trust_link::LinkSettings;
 use rustix::process::geteuid;
 use std::sync::Arc;
+use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 /// Reads the configuration again when asked to.
@@ -17,6 +19,7 @@ pub(super) struct Reloader {
     log: LogHandle,
     shared: Arc<Shared>,
     gateway: Arc<Gateway>,
+    link: watch::Sender<LinkSettings>,
 }
 
 impl Reloader {
@@ -26,6 +29,7 @@ impl Reloader {
         log: LogHandle,
         shared: Arc<Shared>,
         gateway: Arc<Gateway>,
+        link: watch::Sender<LinkSettings>,
     ) -> Self {
         Self {
             location,
@@ -33,6 +37,7 @@ impl Reloader {
             log,
             shared,
             gateway,
+            link,
         }
     }
 
@@ -60,6 +65,12 @@ impl Reloader {
         let names = NameDatabase::of_system();
         let settings = Settings::new(&loaded.config.api, geteuid().as_raw(), &names);
         self.shared.set_settings(settings);
+        let link = LinkSettings::of(&loaded.config);
+        self.link.send_if_modified(|old| {
+            let is_new = *old != link;
+            *old = link;
+            is_new
+        });
         self.config = loaded.config;
         info!("the configuration was reloaded");
         notify::ready(&agent.summary());

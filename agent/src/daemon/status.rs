@@ -2,6 +2,7 @@
 
 use crate::engine::Status;
 use crate::gateway::link::GatewayStatus;
+use crate::trust_link::LinkStatus;
 use edgeseal_trust::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
@@ -24,4 +25,7 @@ pub struct AgentStatus {
     /// The gateway.
     #[serde(default)]
     pub gateway: GatewayStatus,
+    /// The trust link.
+    #[serde(default)]
+    pub trust_link: LinkStatus,
 }

@@ -9,6 +9,7 @@ use crate::config::{Loaded, Location, NameDatabase};
 use crate::gateway::link::{Gateway, PassedSockets};
 use crate::log::LogHandle;
 use crate::notify::{self, Liveness, Pulse, Watchdog};
+use crate::trust_link::{LinkHandle, LinkSettings, TrustLink};
 use rustix::process::geteuid;
 use std::io;
 use std::path::PathBuf;
@@ -59,7 +60,18 @@ pub(super) async fn work(
     tokio::spawn(keep_time(Arc::clone(&agent)));
     let runtime = loaded.config.agent.runtime_directory.clone();
     tokio::spawn(keep_tidy(Arc::clone(&agent), Arc::clone(&gateway), runtime));
-    let mut reloader = Reloader::new(location, loaded.config, log, shared, Arc::clone(&gateway));
+    let (link_settings, settings) = watch::channel(LinkSettings::of(&loaded.config));
+    let (link, orders) = LinkHandle::new();
+    agent.set_link(link);
+    tokio::spawn(TrustLink::new(Arc::clone(&agent), settings, orders).run());
+    let mut reloader = Reloader::new(
+        location,
+        loaded.config,
+        log,
+        shared,
+        Arc::clone(&gateway),
+        link_settings,
+    );
     notify::ready(&agent.summary());
     info!("{}", agent.summary());
     until_stopped(&mut signals, &mut reloader).await;

@@ -51,6 +51,11 @@ pub enum IdentityError {
     Random(getrandom::Error),
     /// No enrollment request can be made of it.
     Request(DocumentRejection),
+    /// A rotation is open: one at a time.
+    RotationOpen {
+        /// Where the next key lies.
+        path: PathBuf,
+    },
     /// The new identity is there, but the store did not take note.
     Store(StoreError),
     /// The key belongs to another user.
@@ -77,6 +82,7 @@ impl IdentityError {
             Self::Malformed { .. } => "identity-malformed",
             Self::Random(_) => "no-random-numbers",
             Self::Request(_) => "identity-request",
+            Self::RotationOpen { .. } => "rotation-open",
             Self::Store(error) => error.code(),
             Self::WrongOwner { .. } => "identity-owner",
         }
@@ -87,7 +93,7 @@ impl IdentityError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Absent { .. } => Exit::Unavailable,
-            Self::Exists { .. } => Exit::No,
+            Self::Exists { .. } | Self::RotationOpen { .. } => Exit::No,
             Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::Permission
             }
@@ -121,6 +127,9 @@ impl IdentityError {
             Self::Malformed { path, what } => format!("{} is damaged: {what}", path.display()),
             Self::Random(error) => format!("the system gives no random numbers: {error}"),
             Self::Request(why) => format!("no enrollment request can be made: {why}"),
+            Self::RotationOpen { path } => {
+                format!("a rotation is open already: {}", path.display())
+            }
             Self::Store(error) => format!("the identity is new, but the store failed: {error}"),
             Self::WrongOwner {
                 path,
@@ -162,6 +171,10 @@ impl IdentityError {
             }
             Self::Request(_) => "make a new identity: edgeseal-agent identity reset".to_owned(),
             Self::Random(_) => "try again when the system has started".to_owned(),
+            Self::RotationOpen { .. } => {
+                "see edgeseal-agent enroll status; for the request again: edgeseal-agent identity rotate -o FILE"
+                    .to_owned()
+            }
             Self::Store(error) => format!("{}; then edgeseal-agent identity reset", error.hint()),
             Self::WrongOwner { path, expected, .. } => {
                 format!("chown {expected} {}", path.display())

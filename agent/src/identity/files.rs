@@ -2,16 +2,16 @@
 
 use super::{IdentityError, OldKey};
 use crate::board::Board;
+use crate::durable_file::{self, Disk, no_follow};
 use data_encoding::BASE64;
 use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::time::UnixTime;
-use rustix::fs::OFlags;
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, fchown};
-use std::path::{Path, PathBuf};
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::Path;
 use zeroize::Zeroizing;
 
 /// What `identity.json` says.
@@ -54,40 +54,68 @@ pub(super) fn expect_absent(dir: &Path) -> Result<(), IdentityError> {
 }
 
 /// Puts a key where there is none: what is there already wins, whatever the moment it came.
-pub(super) fn create_key(dir: &Path, key: &SigningKey) -> Result<(), IdentityError> {
-    let path = dir.join(KEY_FILE);
-    let new = write_new(dir, KEY_FILE, &pem(key))?;
-    let linked = fs::hard_link(&new, &path);
-    let removed = fs::remove_file(&new);
-    match linked {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            return Err(IdentityError::Exists { path });
-        }
-        linked => linked.map_err(failed("create", &path))?,
-    }
-    removed.map_err(failed("remove", &new))?;
-    sync(dir)
+pub(super) fn create_key(
+    disk: &dyn Disk,
+    dir: &Path,
+    name: &str,
+    key: &SigningKey,
+) -> Result<(), IdentityError> {
+    let path = dir.join(name);
+    durable_file::create(disk, dir, name, &pem(key)).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => IdentityError::Exists { path },
+        _ => failed("create", &path)(error),
+    })
 }
 
 /// Puts a key in the place of whatever is there, then overwrites the old octets where they lie.
-pub(super) fn replace_key(dir: &Path, key: &SigningKey) -> Result<Option<OldKey>, IdentityError> {
+pub(super) fn replace_key(
+    disk: &dyn Disk,
+    dir: &Path,
+    key: &SigningKey,
+) -> Result<Option<OldKey>, IdentityError> {
+    let new = durable_file::write_new(disk, dir, KEY_FILE, &pem(key));
+    let new = new.map_err(failed("write", &dir.join(KEY_FILE)))?;
+    move_into_place(disk, dir, &new)
+}
+
+/// Lets the next key take the place of the key: one rename. Then the old octets are overwritten where
+/// they lie.
+pub(super) fn promote_key(disk: &dyn Disk, dir: &Path) -> Result<Option<OldKey>, IdentityError> {
+    move_into_place(disk, dir, &dir.join(NEXT_KEY_FILE))
+}
+
+/// Takes the next key away, its octets overwritten as far as the medium lets it.
+pub(super) fn remove_next_key(disk: &dyn Disk, dir: &Path) -> Result<(), IdentityError> {
+    let path = dir.join(NEXT_KEY_FILE);
+    let lying = durable_file::open_to_overwrite(&path);
+    let removed = durable_file::remove(disk, &path).map_err(failed("remove", &path))?;
+    if removed {
+        durable_file::sync(disk, dir).map_err(failed("write", dir))?;
+        let _ = lying.and_then(|file| durable_file::overwrite(disk, &file)); // best effort
+    }
+    Ok(())
+}
+
+fn move_into_place(
+    disk: &dyn Disk,
+    dir: &Path,
+    new: &Path,
+) -> Result<Option<OldKey>, IdentityError> {
     let path = dir.join(KEY_FILE);
     let existed = fs::symlink_metadata(&path).is_ok();
-    let mut writable = OpenOptions::new();
-    writable.write(true).custom_flags(no_follow());
-    let old = writable.open(&path);
-    let new = write_new(dir, KEY_FILE, &pem(key))?;
-    fs::rename(&new, &path).map_err(failed("replace", &path))?;
-    sync(dir)?;
-    Ok(existed.then(|| match old.and_then(shred) {
+    let old = durable_file::open_to_overwrite(&path);
+    durable_file::rename(disk, new, &path).map_err(failed("replace", &path))?;
+    durable_file::sync(disk, dir).map_err(failed("write", dir))?;
+    let overwrite = |file: File| durable_file::overwrite(disk, &file);
+    Ok(existed.then(|| match old.and_then(overwrite) {
         Ok(()) => OldKey::Shredded,
         Err(_) => OldKey::Removed,
     }))
 }
 
 /// Reads the key, if nobody but its owner could have.
-pub(super) fn read_key(dir: &Path) -> Result<SigningKey, IdentityError> {
-    let path = dir.join(KEY_FILE);
+pub(super) fn read_key(dir: &Path, name: &str) -> Result<SigningKey, IdentityError> {
+    let path = dir.join(name);
     let mut readable = OpenOptions::new();
     readable.read(true).custom_flags(no_follow());
     let file = match readable.open(&path) {
@@ -133,46 +161,16 @@ pub(super) fn read_record(dir: &Path) -> Result<Record, IdentityError> {
     }
 }
 
-pub(super) fn write_record(dir: &Path, record: &Record) -> Result<(), IdentityError> {
+pub(super) fn write_record(
+    disk: &dyn Disk,
+    dir: &Path,
+    record: &Record,
+) -> Result<(), IdentityError> {
     let path = dir.join(RECORD_FILE);
     let mut text = serde_json::to_vec(record)
         .map_err(|error| failed("write", &path)(io::Error::from(error)))?;
     text.push(b'\n');
-    let new = write_new(dir, RECORD_FILE, &text)?;
-    fs::rename(&new, &path).map_err(failed("replace", &path))?;
-    sync(dir)
-}
-
-/// Writes a file beside the one that it will become, readable by its owner alone, and durable.
-fn write_new(dir: &Path, name: &str, content: &[u8]) -> Result<PathBuf, IdentityError> {
-    let path = dir.join(format!("{name}.new"));
-    match fs::remove_file(&path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => {
-            return Err(failed("remove", &path)(error));
-        }
-        _ => {} // of a try that was cut off: the directory is locked, so nobody else is at it
-    }
-    let mut fresh = OpenOptions::new();
-    fresh.write(true).create_new(true).mode(0o600);
-    let written = fresh.open(&path).and_then(|mut file| {
-        give_to_owner_of(dir, &file)?;
-        file.write_all(content)?;
-        file.sync_all()
-    });
-    if let Err(error) = written {
-        let _ = fs::remove_file(&path); // the error that stopped it is the one to tell
-        return Err(failed("write", &path)(error));
-    }
-    Ok(path)
-}
-
-/// What root makes belongs to whom the directory belongs: the agent does not run as root.
-fn give_to_owner_of(dir: &Path, file: &File) -> io::Result<()> {
-    if !geteuid().is_root() {
-        return Ok(());
-    }
-    let owner = fs::metadata(dir)?;
-    fchown(file, Some(owner.uid()), Some(owner.gid()))
+    durable_file::replace(disk, dir, RECORD_FILE, &text).map_err(failed("write", &path))
 }
 
 fn expect_private(dir: &Path, path: &Path, file: &File) -> Result<(), IdentityError> {
@@ -202,19 +200,6 @@ fn expect_private(dir: &Path, path: &Path, file: &File) -> Result<(), IdentityEr
     Ok(())
 }
 
-/// Overwrites a file that no name leads to any more.
-fn shred(mut file: File) -> io::Result<()> {
-    let length = usize::try_from(file.metadata()?.len()).unwrap_or(usize::MAX);
-    file.rewind()?;
-    file.write_all(&vec![0; length.min(KEY_OCTETS_AT_MOST)])?;
-    file.sync_all()
-}
-
-fn sync(dir: &Path) -> Result<(), IdentityError> {
-    let synced = File::open(dir).and_then(|directory| directory.sync_all());
-    synced.map_err(failed("write", dir))
-}
-
 /// PKCS#8 in PEM form (RFC 7468 section 10): 48 octets are one line.
 fn pem(key: &SigningKey) -> Zeroizing<Vec<u8>> {
     let der = key.to_pkcs8_der();
@@ -225,7 +210,7 @@ fn pem(key: &SigningKey) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(std::mem::take(&mut *text).into_bytes())
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
     let path = path.to_owned();
     move |error| IdentityError::Io {
         action,
@@ -234,11 +219,8 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Identi
     }
 }
 
-fn no_follow() -> i32 {
-    i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default()
-}
-
-const KEY_FILE: &str = "identity.pem";
+pub(super) const KEY_FILE: &str = "identity.pem";
+pub(super) const NEXT_KEY_FILE: &str = "identity-next.pem";
 const RECORD_FILE: &str = "identity.json";
 const FORMAT: u32 = 1;
 const KEY_OCTETS_AT_MOST: usize = 4096;

@@ -2,18 +2,24 @@
 //! on.
 //!
 //! `identity.pem` is the key (PKCS#8 version 1, readable by its owner alone), `identity.json` says
-//! for which board and when it was made. Both lie in the state directory.
+//! for which board and when it was made. `identity-next.pem` is the key that will take its place in
+//! a rotation. All lie in the state directory.
 
 mod error;
 mod files;
+mod forget;
+mod next;
 mod show;
 #[cfg(test)]
 mod tests;
 
 pub use error::IdentityError;
+pub use forget::forget;
+pub use next::{begin_next, next_key, promote_next};
 pub use show::{IdentityBody, Request};
 
 use crate::board::{Board, Mismatch};
+use crate::durable_file::Live;
 use crate::engine::{SignBlock, Signing};
 use crate::state_dir::StateDir;
 use edgeseal_trust::key::SigningKey;
@@ -58,8 +64,8 @@ pub fn init(dir: &StateDir, board: &Board, now: UnixTime) -> Result<Identity, Id
     let key = new_key()?;
     let record = Record::new(board, now);
     // The record first: a record without a key is no identity, and the next try replaces it.
-    files::write_record(dir.path(), &record)?;
-    files::create_key(dir.path(), &key)?;
+    files::write_record(&Live, dir.path(), &record)?;
+    files::create_key(&Live, dir.path(), files::KEY_FILE, &key)?;
     Ok(Identity::new(key, record, board))
 }
 
@@ -69,13 +75,14 @@ pub fn init(dir: &StateDir, board: &Board, now: UnixTime) -> Result<Identity, Id
 /// # Errors
 /// [`IdentityError`]: absent, readable by others than its owner, or damaged.
 pub fn load(dir: &Path, board: &Board) -> Result<Identity, IdentityError> {
-    let key = Box::new(files::read_key(dir)?);
+    let key = Box::new(files::read_key(dir, files::KEY_FILE)?);
     let record = files::read_record(dir)?;
     Ok(Identity::new(key, record, board))
 }
 
 /// Replaces the identity by a new one, bound to `board`, and shreds the old key as far as the
-/// medium lets it. Ends the state that signing is blocked in after both state files were lost.
+/// medium lets it. Ends a rotation that is open, and the state that signing is blocked in after both
+/// state files were lost.
 ///
 /// # Errors
 /// [`IdentityError`]. At any moment the old or the new key is there, whole.
@@ -88,8 +95,9 @@ pub fn reset(
     let key = new_key()?;
     let record = Record::new(board, now);
     // The key first: the old key must never be bound to this board.
-    let old_key = files::replace_key(dir.path(), &key)?;
-    files::write_record(dir.path(), &record)?;
+    let old_key = files::replace_key(&Live, dir.path(), &key)?;
+    files::write_record(&Live, dir.path(), &record)?;
+    files::remove_next_key(&Live, dir.path())?;
     store.identity_was_reset().map_err(IdentityError::Store)?;
     let identity = Identity::new(key, record, board);
     Ok(Reset { identity, old_key })
@@ -100,6 +108,18 @@ impl Identity {
     #[must_use]
     pub fn key(&self) -> &SigningKey {
         &self.key
+    }
+
+    /// When it was made, by the clock of then.
+    #[must_use]
+    pub const fn created(&self) -> UnixTime {
+        self.created
+    }
+
+    /// Serial number of the board that it was made on, where that has one.
+    #[must_use]
+    pub fn serial(&self) -> Option<&str> {
+        self.stored.serial.as_deref()
     }
 
     /// Whether this is the board that the identity was made on.

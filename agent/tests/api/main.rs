@@ -10,8 +10,10 @@
     missing_docs
 )]
 
+mod broker;
 mod callers;
 mod disk;
+mod doctor;
 mod domain;
 mod enrolled;
 mod gateway;
@@ -21,7 +23,9 @@ mod kill;
 mod limits;
 mod openapi;
 mod owner;
+mod packages;
 mod place;
 mod schema;
 mod service;
+mod trust_link;
 mod unenrolled;

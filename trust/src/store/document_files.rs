@@ -135,6 +135,11 @@ impl DocumentFiles {
         reload_shard(&self.shards_dir(), digest)
     }
 
+    /// The octets of one shard.
+    pub(super) fn shard_octets(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        read_shard(&self.shards_dir(), digest)
+    }
+
     /// The shards of `manifest`, with those of the manifest before it.
     pub(super) fn shards(&self, manifest: Option<&Manifest>, before: &[Digest]) -> ShardFiles {
         ShardFiles {

@@ -21,14 +21,16 @@ mod error;
 pub mod fuzzing;
 mod index;
 mod key_cache;
+mod look;
 mod record;
 mod report;
 mod state_file;
 
 pub use error::StoreError;
+pub use look::Look;
 pub use report::{Applied, IndexReport, OpenReport, Outcome, Peer, PeerPage, Recovery};
 
-use crate::document::{Document, Manifest, Root, shard_of};
+use crate::document::{Digest, Document, Manifest, Root, shard_of};
 use crate::id::DeviceId;
 use crate::key::KeyId;
 use crate::registry::{PeerKey, TrustView};
@@ -300,6 +302,14 @@ impl Store {
         })
     }
 
+    /// The octets of a shard that the manifest held names.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read, or an update took it away meanwhile.
+    pub fn shard_octets(&self, digest: &Digest) -> Result<Vec<u8>, StoreError> {
+        self.files.shard_octets(digest)
+    }
+
     /// The state directory.
     pub fn dir(&self) -> &Path {
         &self.dir
@@ -337,6 +347,11 @@ impl Store {
 }
 
 impl HeldDocuments {
+    /// The root documents, oldest first.
+    pub fn roots(&self) -> &[Document<Root>] {
+        &self.roots
+    }
+
     /// As [`update::evaluate`] takes it.
     pub fn current(&self) -> Current<'_> {
         Current {

@@ -51,6 +51,8 @@ pub struct Rate {
 pub enum Verb {
     /// `POST /v1/explain`
     Explain,
+    /// `GET /v1/trust`
+    Export,
     /// `GET /v1/jwks`
     Jwks,
     /// `POST /v1/login`
@@ -105,7 +107,7 @@ pub enum Audiences {
 
 impl Verb {
     /// All of them, by their name in the configuration.
-    pub const ALL: [(&'static str, Self); 9] = [
+    pub const ALL: [(&'static str, Self); 10] = [
         ("sign", Self::Sign),
         ("verify", Self::Verify),
         ("explain", Self::Explain),
@@ -115,6 +117,7 @@ impl Verb {
         ("status", Self::Status),
         ("metrics", Self::Metrics),
         ("trust", Self::Trust),
+        ("export", Self::Export),
     ];
 
     /// Its name in the configuration.

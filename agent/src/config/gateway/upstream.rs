@@ -238,37 +238,56 @@ fn refused(draft: &mut Draft, problems: Vec<Refusal>) -> Option<UpstreamConfig> 
     None
 }
 
-/// `mqtt://host[:port]`, `mqtts://host[:port]` or `unix:/path`. The text is never repeated: people
-/// write passwords into it.
+/// The text is never repeated: people write passwords into it.
 fn url(field: &Field<'_>) -> Result<UpstreamUrl, Refusal> {
     let text = field.text()?;
-    if let Some(path) = text.strip_prefix("unix:") {
-        let path = path.strip_prefix("//").unwrap_or(path);
+    if let Some(path) = unix_path(text) {
         return socket_path(field, path).map(UpstreamUrl::Unix);
     }
-    let refuse = |what: &str, hint: &str| Err(field.refusal(ProblemCode::Value, what, Some(hint)));
+    network_url(text).map_err(|(what, hint)| field.refusal(ProblemCode::Value, what, Some(hint)))
+}
+
+impl UpstreamUrl {
+    /// Reads `mqtt://host[:port]`, `mqtts://host[:port]` or `unix:/path`.
+    ///
+    /// # Errors
+    /// What is wrong with it, as the end of a sentence; the text is not in it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        match unix_path(text) {
+            Some(path) if path.starts_with('/') => Ok(Self::Unix(PathBuf::from(path))),
+            Some(_) => Err("must name an absolute path"),
+            None => network_url(text).map_err(|(what, _)| what),
+        }
+    }
+}
+
+fn unix_path(text: &str) -> Option<&str> {
+    let path = text.strip_prefix("unix:")?;
+    Some(path.strip_prefix("//").unwrap_or(path))
+}
+
+/// What is wrong comes with a hint.
+fn network_url(text: &str) -> Result<UpstreamUrl, (&'static str, &'static str)> {
     let Some((scheme, rest)) = text.split_once("://") else {
-        return refuse("says not which protocol", URL_FORMS);
+        return Err(("says not which protocol", URL_FORMS));
     };
     let default_port = match scheme {
         "mqtt" => 1883,
         "mqtts" => 8883,
         "ws" | "wss" => {
             let hint = "where only port 443 is open: mqtts://host:443, with alpn = [\"mqtt\"]";
-            return refuse("cannot be WebSocket", hint);
+            return Err(("cannot be WebSocket", hint));
         }
-        _ => return refuse("names a protocol that is not known here", URL_FORMS),
+        _ => return Err(("names a protocol that is not known here", URL_FORMS)),
     };
     if rest.contains('@') {
         let hint = "set credentials = \"password\", username and password_file";
-        return refuse("must not hold a user name or password", hint);
+        return Err(("must not hold a user name or password", hint));
     }
     let rest = rest.strip_suffix('/').unwrap_or(rest);
     let Some((host, port)) = host_and_port(rest, default_port) else {
-        return refuse(
-            "must name a host and, at most, a port from 1 to 65535",
-            URL_FORMS,
-        );
+        let what = "must name a host and, at most, a port from 1 to 65535";
+        return Err((what, URL_FORMS));
     };
     Ok(match scheme {
         "mqtts" => UpstreamUrl::Mqtts { host, port },

@@ -9,7 +9,7 @@
 
 mod accept;
 mod actions;
-mod backoff;
+
 mod budget;
 mod hub;
 mod limits;
@@ -20,13 +20,13 @@ mod side;
 mod sockets;
 mod status;
 mod stream;
-mod tls;
+
 mod upstream;
 
+pub use crate::broker::TlsError;
 pub use plan::PlanError;
 pub use sockets::{PassedSockets, SocketError};
 pub use status::{ConnectionStatus, GatewayStatus, ListenerStatus};
-pub use tls::TlsError;
 pub use upstream::UpstreamStatus;
 
 use crate::config::{GatewayConfig, ListenAddress, ListenerConfig, NameDatabase};

@@ -1,8 +1,7 @@
 //! One broker: how it is connected to, and what all connections know of its health.
 
-use super::backoff::Backoff;
 use super::stream::Stream;
-use super::tls::{Tls, TlsError};
+use crate::broker::{Backoff, Tls, TlsError, chance};
 use crate::config::{UpstreamConfig, UpstreamUrl};
 use crate::daemon::Agent;
 use serde::{Deserialize, Serialize};
@@ -136,7 +135,7 @@ impl Upstream {
         let mut health = self.health();
         health.backoff.failed(now, chance());
         if health.away.is_none() {
-            let url = shown(&self.config.url);
+            let url = self.config.url.to_string();
             warn!(
                 upstream = self.config.name,
                 url, why, "the broker does not answer"
@@ -175,7 +174,7 @@ impl Upstream {
             .filter(|_| health.away.is_some());
         UpstreamStatus {
             name: self.config.name.clone(),
-            url: shown(&self.config.url),
+            url: self.config.url.to_string(),
             state: match (&health.away, health.is_known) {
                 (Some(_), _) => "down",
                 (None, true) => "up",
@@ -253,19 +252,6 @@ impl Drop for Attempt {
             upstream.health().backoff.gave_up(now);
         }
     }
-}
-
-fn shown(url: &UpstreamUrl) -> String {
-    match url {
-        UpstreamUrl::Mqtt { host, port } => format!("mqtt://{host}:{port}"),
-        UpstreamUrl::Mqtts { host, port } => format!("mqtts://{host}:{port}"),
-        UpstreamUrl::Unix(path) => format!("unix:{}", path.display()),
-    }
-}
-
-/// So that a fleet does not come back in step. Without randomness it does: no harm to this device.
-fn chance() -> u32 {
-    getrandom::u32().unwrap_or_default()
 }
 
 const ALMOST: Duration = Duration::from_millis(200);

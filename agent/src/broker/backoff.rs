@@ -4,7 +4,7 @@ use std::time::Duration;
 
 /// What is known of one upstream's health, shared by all connections that lead there.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Backoff {
+pub struct Backoff {
     /// Attempts since a broker answered last.
     failures: u32,
     state: State,
@@ -23,7 +23,7 @@ enum State {
 
 impl Backoff {
     /// Whether a connection may be tried now. After failures one at a time may.
-    pub(super) fn may_try(&mut self, now: Duration) -> bool {
+    pub fn may_try(&mut self, now: Duration) -> bool {
         match self.state {
             State::Fine => true,
             State::Away { until } if now < until => false,
@@ -36,12 +36,12 @@ impl Backoff {
     }
 
     /// The broker answered a CONNECT, whatever it said.
-    pub(super) fn answered(&mut self) {
+    pub fn answered(&mut self) {
         *self = Self::default();
     }
 
     /// There was no connection, or it ended before a CONNACK. `chance` is any random number.
-    pub(super) fn failed(&mut self, now: Duration, chance: u32) {
+    pub fn failed(&mut self, now: Duration, chance: u32) {
         // Others that had begun before are no news.
         if let State::Away { until } = self.state
             && now < until
@@ -59,14 +59,14 @@ impl Backoff {
     }
 
     /// The one that tried gave up before it knew.
-    pub(super) fn gave_up(&mut self, now: Duration) {
+    pub fn gave_up(&mut self, now: Duration) {
         if matches!(self.state, State::Probed { .. }) {
             self.state = State::Away { until: now };
         }
     }
 
     /// When it may be tried next; nothing where it is not known to be away.
-    pub(super) const fn away_until(&self) -> Option<Duration> {
+    pub const fn away_until(&self) -> Option<Duration> {
         match self.state {
             State::Away { until } => Some(until),
             State::Probed { since } => Some(since),
@@ -75,7 +75,7 @@ impl Backoff {
     }
 
     /// Attempts since a broker answered last.
-    pub(super) const fn failures(&self) -> u32 {
+    pub const fn failures(&self) -> u32 {
         self.failures
     }
 }

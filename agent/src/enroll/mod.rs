@@ -1,0 +1,18 @@
+//! Enrollment and rotation, from the device's side.
+//!
+//! [`Enrollment`] and [`Rotation`] decide, without sockets, files and clock; the daemon's task does what
+//! they say. What must outlive a power cut lies in the state directory: the request as it was signed, and
+//! what is known of an open rotation.
+
+mod enrollment;
+
+mod pace;
+mod rotation;
+mod standing;
+mod status;
+
+pub use enrollment::{Action, Ask, Enrollment, Event, Hint, Said};
+pub use pace::Moment;
+pub use rotation::{Rotation, RotationAction, RotationEvent, RotationFound};
+pub use standing::Standing;
+pub use status::{EnrollState, EnrollStatus, RotationStatus};
