@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::command::{
-    self, Context, device, domain, fleet, group, history, inspect, join, publish, registrar, role, root,
-    status,
+    self, Context, device, domain, fleet, group, history, inspect, join, publish, registrar, role,
+    root, status,
 };
 use crate::demo::{self, DemoArgs};
 use crate::error::CommandError;

@@ -21,12 +21,15 @@ pub(super) struct Heard {
 impl Heard {
     /// Takes a message; whether anything changed by it.
     pub(super) fn take(&mut self, topic: &str, payload: &[u8], snapshot: &Snapshot) -> bool {
-        let Some(CarrierTopic::Status(device)) = CarrierTopic::parse(topic, &snapshot.domain) else {
+        let Some(CarrierTopic::Status(device)) = CarrierTopic::parse(topic, &snapshot.domain)
+        else {
             return false;
         };
         if snapshot.devices.get(&device) != Some(&DeviceState::Active) {
             // A device that is gone leaves its last status behind; nobody else may write there.
-            self.strangers = self.strangers.saturating_add(u64::from(!payload.is_empty()));
+            self.strangers = self
+                .strangers
+                .saturating_add(u64::from(!payload.is_empty()));
             return false;
         }
         if payload.is_empty() {

@@ -130,7 +130,8 @@ impl View {
             row.attention.sort();
             view.rows.push(row);
         }
-        view.notices.sort_by_key(|(_, notice)| std::cmp::Reverse(notice.at));
+        view.notices
+            .sort_by_key(|(_, notice)| std::cmp::Reverse(notice.at));
         view
     }
 
@@ -152,8 +153,13 @@ impl View {
         }
         let notices = content.notices.iter();
         let notices = notices.filter(|notice| notice.code != CLONE_PROVEN);
-        self.notices.extend(notices.map(|notice| (device.clone(), notice.clone())));
-        match content.clone.as_ref().map(|claim| clones::judge(claim, snapshot)) {
+        self.notices
+            .extend(notices.map(|notice| (device.clone(), notice.clone())));
+        match content
+            .clone
+            .as_ref()
+            .map(|claim| clones::judge(claim, snapshot))
+        {
             None | Some(Claim::Settled) => {}
             Some(Claim::Unproven(code)) => self.unproven.push((device.clone(), code)),
             Some(Claim::Proven(proof)) => {
@@ -180,7 +186,10 @@ impl Row {
             .any(|notice| notice.code != CLONE_PROVEN && recent(notice.at));
         let is_ahead = status.issued_at.since(now) > CLOCK_SECONDS;
         for (is_so, attention) in [
-            (published.is_none_or(|last| has > last) && has != (0, 0), Attention::Ahead),
+            (
+                published.is_none_or(|last| has > last) && has != (0, 0),
+                Attention::Ahead,
+            ),
             (published.is_some_and(|last| has < last), Attention::Behind),
             (
                 status.clock != ClockState::Synchronized || is_ahead,
@@ -188,7 +197,10 @@ impl Row {
             ),
             (noticed, Attention::Notice),
             (status.offered.is_some(), Attention::Offered),
-            (now.since(status.issued_at) > silent_after_seconds, Attention::Silent),
+            (
+                now.since(status.issued_at) > silent_after_seconds,
+                Attention::Silent,
+            ),
         ] {
             if is_so {
                 self.attention.push(attention);

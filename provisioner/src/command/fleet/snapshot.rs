@@ -38,7 +38,9 @@ impl Snapshot {
         Ok(Self {
             domain: registry.domain().clone(),
             published: last.map(|last| (last.root_version, last.sequence)),
-            devices: devices.map(|device| (device.id.clone(), device.state)).collect(),
+            devices: devices
+                .map(|device| (device.id.clone(), device.state))
+                .collect(),
             keys,
         })
     }

@@ -4,15 +4,16 @@ use super::heard::Heard;
 use super::judge::{Attention, Row, View};
 use super::snapshot::Snapshot;
 use super::table;
+use crate::clock;
 use crate::command::{Context, Reach, duration, reach};
 use crate::distribution::runtime;
 use crate::error::{CommandError, Result};
 use crate::mqtt::{Connection, Endpoint};
 use crate::registry::Access;
 use crate::render::{Report, line, notice};
-use crate::clock;
 use clap::ValueEnum;
 use edgeseal_trust::carrier::{CarrierKind, filter};
+use serde_json::Value;
 use std::cmp::Reverse;
 use std::io::{self, IsTerminal};
 use std::time::{Duration, Instant};
@@ -120,20 +121,18 @@ async fn watch(
     mut heard: Heard,
     mut snapshot: Snapshot,
 ) -> Result<Report> {
-    let mut shown = String::new();
+    let on_terminal = !context.style.json && io::stdout().is_terminal();
+    let mut shown = None;
     loop {
         let report = show(args, &heard, &snapshot);
-        let now = match context.style.json {
-            true => report.json.to_string(),
-            false => report.text.clone(),
-        };
-        if now != shown {
-            let begin = if !context.style.json && io::stdout().is_terminal() {
-                CLEAR
-            } else {
-                ""
+        let now = Some(without_ages(&report.json));
+        if on_terminal || now != shown {
+            let text = match context.style.json {
+                true => report.json.to_string(),
+                false => report.text.clone(),
             };
-            if line(&format!("{begin}{now}")).is_err() {
+            let begin = if on_terminal { CLEAR } else { "" };
+            if line(&format!("{begin}{text}")).is_err() {
                 return Ok(report); // nobody reads on
             }
             shown = now;
@@ -199,6 +198,18 @@ fn show(args: &Args, heard: &Heard, snapshot: &Snapshot) -> Report {
     report
 }
 
+/// That time passes is no news.
+fn without_ages(shown: &Value) -> Value {
+    let mut shown = shown.clone();
+    let devices = shown.get_mut("devices").and_then(Value::as_array_mut);
+    for device in devices.into_iter().flatten() {
+        device
+            .as_object_mut()
+            .map(|device| device.remove("age_seconds"));
+    }
+    shown
+}
+
 fn wanted(args: &Args, row: &Row) -> bool {
     args.only.is_empty()
         || args.only.iter().any(|only| match only {
@@ -211,7 +222,9 @@ fn parse_only(text: &str) -> std::result::Result<Only, String> {
     if text == "all" {
         return Ok(Only::Any);
     }
-    let known = Attention::ALL.into_iter().find(|known| known.as_str() == text);
+    let known = Attention::ALL
+        .into_iter()
+        .find(|known| known.as_str() == text);
     known.map(Only::This).ok_or_else(|| {
         let all: Vec<&str> = Attention::ALL.iter().map(|known| known.as_str()).collect();
         format!("one of all, {}", all.join(", "))

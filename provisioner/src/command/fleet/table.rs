@@ -35,13 +35,23 @@ pub(super) fn text(view: &View, rows: &[&Row], heard: &Heard, snapshot: &Snapsho
     );
     if heard.strangers > 0 {
         let count = heard.strangers;
-        let _ = write!(text, "\n{count} statuses of devices that are not active: passed over");
+        let _ = write!(
+            text,
+            "\n{count} statuses of devices that are not active: passed over"
+        );
     }
     for (device, code) in &heard.refused {
-        let _ = write!(text, "\nwhat lies on the topic of {device} is not its status: {code}");
+        let _ = write!(
+            text,
+            "\nwhat lies on the topic of {device} is not its status: {code}"
+        );
     }
     for row in rows {
-        if let Some(offered) = row.status.as_ref().and_then(|status| status.offered.as_ref()) {
+        if let Some(offered) = row
+            .status
+            .as_ref()
+            .and_then(|status| status.offered.as_ref())
+        {
             let number = |n: Option<u64>| n.map_or("?".to_owned(), |n| n.to_string());
             let (root, sequence) = (number(offered.root_version), number(offered.sequence));
             let _ = write!(
@@ -118,7 +128,15 @@ fn cells(row: &Row) -> [String; 7] {
     let Some(status) = &row.status else {
         let nothing = || "-".to_owned();
         let device = row.device.to_string();
-        return [device, nothing(), nothing(), nothing(), nothing(), nothing(), attention];
+        return [
+            device,
+            nothing(),
+            nothing(),
+            nothing(),
+            nothing(),
+            nothing(),
+            attention,
+        ];
     };
     [
         row.device.to_string(),
@@ -152,11 +170,24 @@ fn refusals(text: &mut String, view: &View) {
     if view.counts.is_empty() {
         return;
     }
-    let counts: Vec<String> = view.counts.iter().map(|(code, n)| format!("{code} {n}")).collect();
-    let _ = write!(text, "\nrefused since the agents started: {}", counts.join(", "));
+    let counts: Vec<String> = view
+        .counts
+        .iter()
+        .map(|(code, n)| format!("{code} {n}"))
+        .collect();
+    let _ = write!(
+        text,
+        "\nrefused since the agents started: {}",
+        counts.join(", ")
+    );
     for ((code, sender), agents) in &view.senders {
-        let sender = sender.as_ref().map_or("nobody known", |sender| sender.as_str());
-        let _ = write!(text, "\n  last refused by {agents} agents: {code}, from {sender}");
+        let sender = sender
+            .as_ref()
+            .map_or("nobody known", |sender| sender.as_str());
+        let _ = write!(
+            text,
+            "\n  last refused by {agents} agents: {code}, from {sender}"
+        );
     }
 }
 
@@ -170,7 +201,10 @@ fn alarms(text: &mut String, view: &View) {
         );
     }
     for (says, notice) in view.notices.iter().take(SHOWN_NOTICES) {
-        let about = notice.device.as_ref().map_or("itself", |device| device.as_str());
+        let about = notice
+            .device
+            .as_ref()
+            .map_or("itself", |device| device.as_str());
         let _ = write!(
             text,
             "\nnotice of {says} about {about}, {}: {}: {}",
@@ -180,7 +214,10 @@ fn alarms(text: &mut String, view: &View) {
         );
     }
     for (says, code) in view.unproven.iter().take(SHOWN_NOTICES) {
-        let _ = write!(text, "\n{says} claims a clone, and its tokens do not prove it: {code}");
+        let _ = write!(
+            text,
+            "\n{says} claims a clone, and its tokens do not prove it: {code}"
+        );
     }
 }
 
@@ -219,7 +256,10 @@ fn aligned(lines: &[[String; 7]]) -> String {
         }
     }
     let line = |cells: &[String; 7]| {
-        let padded = cells.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        let padded = cells
+            .iter()
+            .zip(widths)
+            .map(|(cell, width)| format!("{cell:<width$}"));
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     };
     lines.iter().map(line).collect::<Vec<_>>().join("\n")
