@@ -103,6 +103,30 @@ pub(crate) fn judge(registry: &Registry, endpoint: &Endpoint, style: Style) -> R
     }
 }
 
+/// The roots and the manifest that the broker keeps, of which nothing is believed.
+///
+/// # Errors
+/// No connection.
+pub(crate) fn kept(
+    registry: &Registry,
+    endpoint: &Endpoint,
+) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>)> {
+    let id = format!(
+        "edgeseal-restore-{}-{}",
+        registry.domain(),
+        std::process::id()
+    );
+    let roots = registry.roots()?;
+    let found = runtime()?.block_on(async {
+        let mut connection = Connection::open(endpoint, &id, &[]).await?;
+        let found = Found::look(&mut connection, registry.domain(), &roots).await?;
+        connection.close().await;
+        Ok::<Found, MqttError>(found)
+    });
+    let found = found.map_err(|why| reach::failed(&why))?;
+    Ok((found.roots.into_values().collect(), found.manifest))
+}
+
 /// The runtime of a verb that speaks to a broker.
 ///
 /// # Errors
