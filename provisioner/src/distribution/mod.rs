@@ -44,6 +44,14 @@ pub(crate) struct Published {
     pub(crate) octets: usize,
 }
 
+/// Documents as a broker keeps them.
+pub(crate) struct Kept {
+    /// Roots, by the version that their topics state.
+    pub(crate) roots: Vec<Vec<u8>>,
+    /// The manifest.
+    pub(crate) manifest: Option<Vec<u8>>,
+}
+
 /// How thorough to be.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Shards {
@@ -107,10 +115,7 @@ pub(crate) fn judge(registry: &Registry, endpoint: &Endpoint, style: Style) -> R
 ///
 /// # Errors
 /// No connection.
-pub(crate) fn kept(
-    registry: &Registry,
-    endpoint: &Endpoint,
-) -> Result<(Vec<Vec<u8>>, Option<Vec<u8>>)> {
+pub(crate) fn kept(registry: &Registry, endpoint: &Endpoint) -> Result<Kept> {
     let id = format!(
         "edgeseal-restore-{}-{}",
         registry.domain(),
@@ -124,7 +129,10 @@ pub(crate) fn kept(
         Ok::<Found, MqttError>(found)
     });
     let found = found.map_err(|why| reach::failed(&why))?;
-    Ok((found.roots.into_values().collect(), found.manifest))
+    Ok(Kept {
+        roots: found.roots.into_values().collect(),
+        manifest: found.manifest,
+    })
 }
 
 /// The runtime of a verb that speaks to a broker.

@@ -28,7 +28,7 @@ impl Behind {
             roots.push(next);
         }
         let last = registry.manifest()?;
-        let ours = last.as_ref().map(|last| place(last));
+        let ours = last.as_ref().map(place);
         let mut behind = Self {
             ahead: None,
             free: registry.next_sequence(last.as_ref().map(Document::content), 0),

@@ -154,11 +154,10 @@ impl Args {
         if self.offline {
             return Ok(seen);
         }
-        match self.reach.endpoint(registry)? {
-            Some(endpoint) => seen.push(Seen::broker(&endpoint, registry).map_err(|why| {
+        if let Some(endpoint) = self.reach.endpoint(registry)? {
+            seen.push(Seen::broker(&endpoint, registry).map_err(|why| {
                 why.hint("give --offline, and --bundle with a file of a device, to go on without the broker")
-            })?),
-            None => {}
+            })?);
         }
         Ok(seen)
     }

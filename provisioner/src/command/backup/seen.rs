@@ -61,11 +61,11 @@ impl Seen {
     /// # Errors
     /// It cannot be reached.
     pub(super) fn broker(endpoint: &Endpoint, registry: &Registry) -> Result<Self> {
-        let (roots, manifest) = distribution::kept(registry, endpoint)?;
+        let kept = distribution::kept(registry, endpoint)?;
         Ok(Self {
             place: format!("the broker {}", endpoint.url()),
-            roots,
-            manifest,
+            roots: kept.roots,
+            manifest: kept.manifest,
             next_sequence: 0,
         })
     }
