@@ -4,12 +4,14 @@
 mod config;
 mod context;
 mod doctor;
+mod enroll;
 mod identity;
 mod input;
 mod message;
 mod offline;
 mod output;
 mod password;
+mod rotate;
 mod rules;
 mod show;
 mod sign;
@@ -57,6 +59,7 @@ fn run(cli: Cli) -> Result<Exit, Complaint> {
     match cli.verb {
         Verb::Init(args) => identity::init(&context, &args),
         Verb::Identity(args) => identity::run(&context, args),
+        Verb::Enroll(args) => enroll::run(&context, args),
         Verb::ResetIdentity(args) => identity::forget(&context, &args),
         Verb::Run => daemon::run(context.location())
             .map(|()| Exit::Ok)
@@ -108,6 +111,11 @@ enum Verb {
     /// Show or replace this device's identity
     #[command(after_help = "Example:\n  edgeseal-agent identity show")]
     Identity(identity::IdentityArgs),
+    /// Enroll this device with a join file, or show what its enrollment waits for
+    #[command(
+        after_help = "Example:\n  edgeseal-agent enroll --join /media/stick/join.json\n  edgeseal-agent enroll status\n\nA join file at enroll.join_file of the configuration is taken by the running agent itself."
+    )]
+    Enroll(enroll::EnrollArgs),
     /// Make this card fit to be copied: remove the key and all else that belongs to one device
     #[command(
         after_help = "Example:\n  sudo systemctl stop edgeseal-agent\n  sudo edgeseal-agent reset-identity --for-image --yes\n  sudo edgeseal-agent doctor --for-image"

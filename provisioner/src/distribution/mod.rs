@@ -78,7 +78,7 @@ pub(crate) fn publish(
         let published = runtime.block_on(async {
             let mut publisher = Publisher::connect(endpoint, registry.domain(), style).await?;
             let published = publisher.publish(registry, shards).await;
-            publisher.connection.close().await;
+            publisher.close().await;
             published
         });
         match (published, pauses.next()) {
@@ -102,7 +102,7 @@ pub(crate) fn judge(registry: &Registry, endpoint: &Endpoint, style: Style) -> R
     let found = runtime()?.block_on(async {
         let mut publisher = Publisher::connect(endpoint, domain, style).await.ok()?;
         let found = Found::look(&mut publisher.connection, domain, &roots).await;
-        publisher.connection.close().await;
+        publisher.close().await;
         found.ok()
     });
     match found {
@@ -163,6 +163,11 @@ impl Publisher {
             url: endpoint.url(),
             style,
         })
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn close(self) {
+        self.connection.close().await;
     }
 
     /// Puts roots, shards and manifest there, reads back what it put, and removes what is left over. Whoever calls it holds the

@@ -2,6 +2,7 @@
 //! history, which comes again:
 //!
 //! `EDGESEAL_HISTORIES=1000000 cargo test --release -p edgeseal-trust --lib replay::tests::honest`
+#![allow(clippy::disallowed_methods)] // the number of histories comes from the environment
 
 use super::histories::Random;
 use super::{Disk, START, Token, at, kid};
@@ -191,7 +192,7 @@ impl History {
         let start = at(self.now);
         self.memory = match self.random.one_in(3) {
             true => ReplayMemory::new(BOUNDS, Past::UnknownUntil(start), start),
-            false => ReplayMemory::restore(BOUNDS, start, disk.0.into_iter()).0,
+            false => ReplayMemory::restore(BOUNDS, start, disk.0).0,
         };
     }
 
