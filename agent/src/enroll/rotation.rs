@@ -324,7 +324,10 @@ impl Open {
 
     /// The new key is in the manifest and may be used.
     fn is_in_manifest(&self) -> bool {
-        self.found.open && self.new_standing().is_some_and(|new| new.active().is_some())
+        self.found.open
+            && self
+                .new_standing()
+                .is_some_and(|new| new.active().is_some())
     }
 
     /// The request is of use until the manifest knows the new key.

@@ -5,15 +5,18 @@ use edgeseal_trust::id::TrustDomain;
 
 /// A document on its retained topic.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Wanted {
+pub enum Wanted {
+    /// The manifest.
     Manifest,
+    /// The root of this version.
     Root(u64),
+    /// The shard with this SHA-256.
     Shard(Digest),
 }
 
 impl Wanted {
     /// The topic in this domain.
-    pub(super) fn topic(self, domain: &TrustDomain) -> String {
+    pub fn topic(self, domain: &TrustDomain) -> String {
         match self {
             Self::Manifest => format!("edgeseal/{domain}/manifest"),
             Self::Root(version) => format!("edgeseal/{domain}/root/{version}"),
@@ -22,7 +25,7 @@ impl Wanted {
     }
 
     /// What lies on this topic; nothing where it is no topic of a document of this domain.
-    pub(super) fn of(topic: &str, domain: &TrustDomain) -> Option<Self> {
+    pub fn of(topic: &str, domain: &TrustDomain) -> Option<Self> {
         let rest = topic.strip_prefix("edgeseal/")?;
         let rest = rest.strip_prefix(domain.as_str())?.strip_prefix('/')?;
         match rest.split_once('/') {
