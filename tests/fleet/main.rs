@@ -12,8 +12,11 @@
 mod broker;
 mod carrier;
 mod clock;
+mod device;
+mod faults;
 mod member;
 mod operator;
+mod wire;
 
 use broker::Broker;
 use clock::{Clock, Hands};
@@ -175,7 +178,8 @@ impl Fleet {
     }
 
     fn revoke(&mut self, number: usize) {
-        self.operator.revoke(&format!("d{number}"));
+        self.operator
+            .signed(&format!("device revoke d{number} --yes"));
         self.newest.1 += 1;
         self.publishes += 1;
     }

@@ -32,9 +32,19 @@ impl Operator {
         operator
     }
 
+    /// Publishes into the file `bundle`; gives the words of the first root.
+    pub(crate) fn publish_file(&self) -> String {
+        self.signed("publish --to bundle");
+        edgeseal_trust::words::Words::of_root(&self.root_of_bundle()).to_string()
+    }
+
     /// The first root document.
     pub(crate) fn first_root(&self) -> Vec<u8> {
-        self.run(&format!("publish {SIGNING} --to bundle"));
+        self.signed("publish --to bundle");
+        self.root_of_bundle()
+    }
+
+    fn root_of_bundle(&self) -> Vec<u8> {
         let bundle = fs::read(self.place.join("bundle")).unwrap();
         let bundle = BundleReader::open(&bundle[..]).unwrap();
         bundle.roots().next().unwrap().to_vec()
@@ -42,22 +52,22 @@ impl Operator {
 
     /// Publishes on the broker; gives root version and sequence.
     pub(crate) fn publish(&self, port: u16) -> (u64, u64) {
-        let line = format!("publish {SIGNING} --json --to mqtt://127.0.0.1:{port}");
-        let published: Value = serde_json::from_slice(&self.run(&line)).unwrap();
+        let line = format!("publish --json --to mqtt://127.0.0.1:{port}");
+        let published: Value = serde_json::from_slice(&self.signed(&line)).unwrap();
         (
             published["root_version"].as_u64().unwrap(),
             published["sequence"].as_u64().unwrap(),
         )
     }
 
-    /// Revokes a device, which is published at once to the broker that the domain has.
-    pub(crate) fn revoke(&self, device: &str) {
-        self.run(&format!("device revoke {device} --yes {SIGNING}"));
+    /// A verb that signs.
+    pub(crate) fn signed(&self, line: &str) -> Vec<u8> {
+        self.run(&format!("{line} --keys keys --unsynchronized-clock"))
     }
 
     /// Another registrar key, by the next root.
     pub(crate) fn rotate_registrar(&self) {
-        self.run("registrar rotate --yes --no-passphrase --unsynchronized-clock --keys keys");
+        self.signed("registrar rotate --yes --no-passphrase");
     }
 
     /// A verb, its words parted by spaces.
@@ -91,5 +101,3 @@ pub(crate) fn key(number: u32) -> SigningKey {
     seed[..4].copy_from_slice(&number.to_be_bytes());
     SigningKey::from_seed(&seed)
 }
-
-const SIGNING: &str = "--keys keys --unsynchronized-clock";
