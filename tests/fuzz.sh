@@ -42,11 +42,14 @@ for file in sorted(vectors.glob("token/*.json")):
         if len(parts) == 3 and token.isascii():
             keep("header", name, decoded(parts[0]))
             keep("claims", name, decoded(parts[1]))
-for folder, target in [("document", "bundle"), ("request", "request"), ("jwk", "jwk"), ("config", "config")]:
+reads = ["answer", "config", "jwk", "join_file", "request", "rotation", "status"]
+for folder, target in [("document", "bundle"), ("join", "request"), *zip(reads, reads)]:
     for file in sorted(vectors.glob(f"{folder}/*.json")):
         vector = json.loads(file.read_text())
         octets = vector["text"].encode() if "text" in vector else base64.b64decode(vector["octets_b64"])
         keep(target, f"{folder}-{file.stem}", octets)
+        if folder == "join_file" and b'"token":"' in octets:
+            keep("join_token", file.stem, octets.split(b'"token":"')[1].split(b'"')[0])
 # A packet of each type, of MQTT 5 where the two versions differ: first octet and body.
 packets = [
     "10 00044d515454 05 f6 003c 05 1100000e10 000163 05 1800000005 000174 000178 000175 000170",

@@ -1,5 +1,5 @@
 //! Two verifiers, one wire profile: `tests/verifier.py` and the library tell the same of every
-//! vector and of thousands of generated tokens, line by line.
+//! vector and of thousands of generated tokens, line by line, and of whole bundles.
 //!
 //! `EDGESEAL_AGREE=100000 cargo test -p edgeseal-trust --test verifier_agrees` compares more.
 #![allow(
@@ -17,7 +17,12 @@
 
 mod support;
 
+use data_encoding::{BASE64, HEXLOWER};
+use edgeseal_trust::document::{BundleError, BundleReader};
+use edgeseal_trust::update::{Current, Nothing, UpdateError, read_bundle};
+use edgeseal_trust::words::Words;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -74,6 +79,112 @@ fn both_verifiers_tell_the_same_of_generated_tokens() {
     assert!(verdicts.len() >= 40, "{verdicts:?}");
 }
 
+#[test]
+fn both_verifiers_tell_the_same_of_whole_bundles() {
+    let mut bundles = bundle_vectors();
+    assert!(bundles.len() >= 100, "{} bundles", bundles.len());
+    let whole = std::fs::read(tests().join("vectors/farm.bundle")).unwrap();
+    let honest = bundles.iter().find(|(name, ..)| name == "honest");
+    let honest = honest.unwrap().1.clone();
+    bundles.push(("farm".into(), whole.clone(), true));
+    let mut random = Random::new(5);
+    for number in 0..600 {
+        let mut octets = [&whole, &honest][number % 2].clone();
+        let place = random.below(octets.len());
+        match random.below(4) {
+            0 => octets[place] ^= 1 << random.below(8),
+            1 => octets.truncate(place),
+            2 => drop(octets.remove(place)),
+            _ => octets.insert(place, *random.pick(b"{}[],:\"\\ \n0aA_=")),
+        }
+        bundles.push((format!("altered {number}"), octets, true));
+    }
+    let Some(python) = interpreter() else {
+        return;
+    };
+    let lines: Vec<Value> = bundles
+        .iter()
+        .map(|(_, octets, pinned)| asked(octets, *pinned))
+        .collect();
+    let theirs = answers(&python, &["--bundles"], &lines);
+    assert_eq!(theirs.len(), bundles.len(), "verdicts of tests/verifier.py");
+    let mut different = Vec::new();
+    let mut verdicts: BTreeMap<&str, usize> = BTreeMap::new();
+    for ((name, octets, pinned), theirs) in bundles.iter().zip(&theirs) {
+        let ours = judge_bundle(octets, *pinned);
+        *verdicts.entry(ours).or_default() += 1;
+        if ours != theirs {
+            different.push(format!("{name}: library {ours}, Python {theirs}"));
+        }
+    }
+    println!("{} bundles: {verdicts:?}", bundles.len());
+    assert!(different.is_empty(), "{}", different.join("\n"));
+    assert!(verdicts.len() >= 40, "{verdicts:?}");
+}
+
+/// The vectors of bundles for a device that holds nothing: name, octets, and whether its first root is
+/// pinned by its words.
+fn bundle_vectors() -> Vec<(String, Vec<u8>, bool)> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(tests().join("vectors/document")).unwrap() {
+        let path = entry.unwrap().path();
+        let vector: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let octets = match (vector["text"].as_str(), vector["octets_b64"].as_str()) {
+            (Some(text), _) => text.as_bytes().to_vec(),
+            (_, text) => BASE64.decode(text.unwrap().as_bytes()).unwrap(),
+        };
+        let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
+        let others = ["other-words", "unpinned"].contains(&name.as_str());
+        if vector["applied"].is_null() && !others {
+            found.push((name, octets, true));
+        }
+    }
+    let honest = found.iter().find(|(name, ..)| name == "honest");
+    let honest = honest.unwrap().1.clone();
+    found.push(("unpinned".into(), honest, false));
+    found
+}
+
+fn first_root(octets: &[u8]) -> &[u8] {
+    octets
+        .split(|octet| *octet == b'\n')
+        .nth(1)
+        .unwrap_or_default()
+}
+
+/// The question to Python: the pin is what stands behind the eight words.
+fn asked(octets: &[u8], pinned: bool) -> Value {
+    let hash = Sha256::new()
+        .chain_update(b"edgeseal-root\0")
+        .chain_update(first_root(octets))
+        .finalize();
+    let pin = pinned.then(|| HEXLOWER.encode(&hash[..11]));
+    serde_json::json!({ "bundle_b64": BASE64.encode(octets), "pin": pin })
+}
+
+fn judge_bundle(octets: &[u8], pinned: bool) -> &'static str {
+    let code = |why| match why {
+        UpdateError::Bundle(BundleError::Rejected(why)) => why.code(),
+        UpdateError::Rejected(why) => why.code(),
+        UpdateError::Bundle(why) => panic!("{why}"),
+        UpdateError::Store(why) => panic!("{why:?}"),
+    };
+    let words = Words::of_root(first_root(octets));
+    let mut reader = match BundleReader::open(octets) {
+        Ok(reader) => reader,
+        Err(why) => return code(why.into()),
+    };
+    let pin = pinned.then_some(&words);
+    let read = read_bundle(
+        &mut reader,
+        Current::default(),
+        pin,
+        &Nothing,
+        |_, _| Ok(()),
+    );
+    read.map_or_else(code, |_| "accepted")
+}
+
 /// Marks the first line: before it, the memory is emptied.
 fn begun_anew(mut lines: Vec<Value>) -> Vec<Value> {
     lines[0]["fresh"] = true.into();
@@ -108,11 +219,22 @@ fn compare(python: &Path, lines: &[Value]) -> BTreeMap<&'static str, usize> {
 }
 
 fn theirs(python: &Path, lines: &[Value]) -> Vec<String> {
-    let tests = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests");
+    let bundle = tests().join("vectors/farm.bundle");
+    answers(
+        python,
+        &[bundle.to_str().unwrap(), "pump", &NOW.to_string()],
+        lines,
+    )
+}
+
+fn tests() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests")
+}
+
+fn answers(python: &Path, arguments: &[&str], lines: &[Value]) -> Vec<String> {
     let mut child = Command::new(python)
-        .arg(tests.join("verifier.py"))
-        .arg(tests.join("vectors/farm.bundle"))
-        .args(["pump", &NOW.to_string()])
+        .arg(tests().join("verifier.py"))
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -12,6 +12,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod daemon;
+pub mod doctor;
 mod durable_file;
 pub mod engine;
 pub mod enroll;

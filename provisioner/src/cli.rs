@@ -52,6 +52,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     }
 }
 
+/// The command line, for man pages and completions.
+#[must_use]
+pub fn command_line() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 /// Enrolls devices, grants, revokes, and publishes what the devices of a trust domain believe.
 #[derive(Parser)]
 #[command(

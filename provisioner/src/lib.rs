@@ -18,4 +18,4 @@ mod mqtt;
 mod registry;
 mod render;
 
-pub use cli::run;
+pub use cli::{command_line, run};

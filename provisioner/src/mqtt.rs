@@ -14,6 +14,7 @@ pub(crate) use endpoint::{Credentials, Endpoint, MAX_AUTHORITIES_OCTETS};
 use rumqttc::v5::AsyncClient;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{Filter, Publish, PublishProperties};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::{Mutex, mpsc, oneshot};
@@ -25,6 +26,8 @@ use worker::{Answer, Expected, Worker};
 pub(crate) struct Connection {
     client: AsyncClient,
     arrivals: mpsc::Receiver<Publish>,
+    /// Octets of payloads that arrived and were not taken yet.
+    octets: Arc<AtomicUsize>,
     /// Taken by the program, and acknowledged when it asks for the next one.
     taken: Option<Publish>,
     publishes: Mutex<mpsc::UnboundedSender<Expected>>,
@@ -119,17 +122,23 @@ impl Connection {
             Err(_) => return Err(connect_error("no answer in time".to_owned())),
         }
         let end = Arc::new(OnceLock::new());
-        let (sender, arrivals) = mpsc::channel(CHANNEL);
+        let (sender, arrivals) = mpsc::channel(ARRIVALS);
+        let octets = Arc::new(AtomicUsize::new(0));
         let [
             (publishes, published),
             (subscribes, subscribed),
             (unsubscribes, unsubscribed),
         ] = [(); 3].map(|()| mpsc::unbounded_channel());
-        let worker = Worker::new(sender, [published, subscribed, unsubscribed]);
+        let worker = Worker::new(
+            sender,
+            Arc::clone(&octets),
+            [published, subscribed, unsubscribed],
+        );
         let worker = tokio::spawn(worker.run(events, Arc::clone(&end)));
         let connection = Self {
             client,
             arrivals,
+            octets,
             taken: None,
             publishes: Mutex::new(publishes),
             subscribes: Mutex::new(subscribes),
@@ -223,6 +232,15 @@ impl Connection {
         Ok(())
     }
 
+    /// Waits until the broker has answered everything that it was asked before: a broker answers in order, so what it keeps for a
+    /// subscription has arrived by then, however slow the line is. Some look it up meanwhile, and are only a moment later.
+    ///
+    /// # Errors
+    /// [`MqttError::Ended`].
+    pub(crate) async fn answered(&self) -> Result<(), MqttError> {
+        self.unsubscribe(&[NEVER_SUBSCRIBED]).await
+    }
+
     /// The next message, if one arrives within `patience`. The one before it is acknowledged now. May be cancelled.
     ///
     /// # Errors
@@ -241,6 +259,8 @@ impl Connection {
             Ok(None) => Err(self.ended()),
             Ok(Some(publish)) => {
                 let arrival = arrival(&publish);
+                self.octets
+                    .fetch_sub(arrival.payload.len(), Ordering::Relaxed);
                 self.taken = Some(publish);
                 Ok(Some(arrival))
             }
@@ -320,6 +340,8 @@ fn arrival(publish: &Publish) -> Arrival {
 
 /// The user property that carries a token.
 pub(crate) const TOKEN_PROPERTY: &str = "edgeseal";
+/// A filter that nobody subscribes to.
+const NEVER_SUBSCRIBED: &str = "edgeseal/-";
 const KEEP_ALIVE: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(10);
 const ACKNOWLEDGEMENT: Duration = Duration::from_secs(60);
@@ -330,3 +352,5 @@ const MAX_PACKET_OCTETS: u32 = (1 << 20) + (16 << 10);
 const IN_FLIGHT: u16 = 64;
 /// Holds all that may be unacknowledged, and as much again at QoS 0.
 const CHANNEL: usize = 128;
+/// Messages that arrived and were not taken yet; how many octets they may have is the narrower bound.
+const ARRIVALS: usize = 16_384;

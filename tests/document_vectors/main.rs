@@ -16,6 +16,7 @@
 )]
 
 mod bundles;
+mod carried;
 mod contents;
 mod jwk;
 mod requests;
@@ -98,13 +99,13 @@ fn the_files_are_what_the_corpus_says() {
 fn every_vector_gets_its_verdict() {
     let mut wrong = Vec::new();
     for (folder, _) in corpus() {
-        let judge: fn(&Vector) -> &'static str = match folder {
-            "document" => judge_bundle,
-            "request" => judge_request,
-            _ => judge_jwk,
-        };
         for (name, vector) in stored(folder) {
-            let verdict = judge(&vector);
+            let verdict = match folder {
+                "document" => judge_bundle(&vector),
+                "request" => judge_request(&vector),
+                "jwk" => judge_jwk(&vector),
+                _ => carried::judge(folder, &vector.octets()),
+            };
             if verdict != vector.expect {
                 wrong.push(format!(
                     "{folder}/{name}: {verdict}, expected {}",
@@ -118,7 +119,7 @@ fn every_vector_gets_its_verdict() {
 
 #[test]
 fn every_code_has_a_vector() {
-    let stored = ["document", "request", "jwk"].into_iter().flat_map(stored);
+    let stored = corpus().into_iter().flat_map(|(folder, _)| stored(folder));
     let covered: BTreeSet<String> = stored.map(|(_, vector)| vector.expect).collect();
     let missing: Vec<&str> = documented()
         .into_iter()
@@ -185,13 +186,15 @@ fn judge_jwk(vector: &Vector) -> &'static str {
     judged.err().map_or("accepted", |why| why.code())
 }
 
-fn corpus() -> [(&'static str, Vec<Named>); 3] {
+fn corpus() -> Vec<(&'static str, Vec<Named>)> {
     let documents = [bundles::vectors(), contents::vectors(), shards::vectors()];
-    [
+    let mut corpus = vec![
         ("document", documents.concat()),
         ("request", requests::vectors()),
         ("jwk", jwk::vectors()),
-    ]
+    ];
+    corpus.extend(carried::corpus());
+    corpus
 }
 
 fn write(folder: &str, wanted: &BTreeMap<String, Vector>) {

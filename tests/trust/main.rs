@@ -1,4 +1,4 @@
-//! Trust that travels: roots and manifests, devices that enroll, keys that change, over the real programs.
+//! Trust that travels: both programs, real brokers, and what happens when they are cut off from each other.
 
 #![allow(
     clippy::arithmetic_side_effects,
@@ -11,3 +11,20 @@
 )]
 
 mod authority;
+#[allow(dead_code)]
+#[path = "../gateway/broker.rs"]
+mod broker;
+mod cards;
+mod cut;
+mod immediate;
+mod joining;
+#[allow(dead_code)]
+#[path = "../operator/support.rs"]
+mod operator;
+#[allow(dead_code)]
+#[path = "../gateway/process.rs"]
+mod process;
+mod publishing;
+mod retained;
+mod serving;
+mod thresholds;

@@ -9,6 +9,7 @@ use super::dispatch::ok;
 use crate::engine::Counts;
 use crate::gateway::link::GatewayStatus;
 use crate::gateway::metrics::GatewayCounts;
+use crate::trust_link::LinkStatus;
 use edgeseal_trust::clock::ClockState;
 use hyper::Response;
 use std::borrow::Cow;
@@ -72,7 +73,8 @@ pub(super) fn answer(shared: &Shared) -> Response<Reply> {
     requests.connections = shared.connections.count();
     let gateway = shared.gateway.get();
     let gateway = gateway.map(|gateway| (gateway.counts(), gateway.status()));
-    let page = render(&counts, &requests, &gauges, gateway.as_ref());
+    let link = shared.agent.link_status();
+    let page = render(&counts, &requests, &gauges, &link, gateway.as_ref());
     ok(PROMETHEUS, Reply::whole(page))
 }
 
@@ -107,12 +109,14 @@ fn render(
     counts: &Counts,
     requests: &Requests,
     gauges: &Gauges,
+    link: &LinkStatus,
     gateway: Option<&(GatewayCounts, GatewayStatus)>,
 ) -> String {
     let mut page = Page(String::with_capacity(PAGE_CAPACITY));
     page.work(counts);
     page.requests(requests);
     page.gauges(gauges);
+    page.trust_link(link);
     if let Some((counts, status)) = gateway {
         page.gateway(counts, status);
     }
@@ -335,6 +339,7 @@ mod tests {
     use crate::engine::Counts;
     use crate::gateway::link::{GatewayStatus, UpstreamStatus};
     use crate::gateway::metrics::{GatewayCounts, add_code};
+    use crate::trust_link::LinkStatus;
     use edgeseal_trust::clock::ClockState;
     use std::collections::{BTreeMap, BTreeSet};
     use std::time::Duration;
@@ -394,11 +399,17 @@ mod tests {
             enrolled: true,
             uptime_seconds: 1,
         };
+        let link = LinkStatus {
+            connected: true,
+            refused: BTreeMap::from([("rollback".to_owned(), 2)]),
+            ..LinkStatus::default()
+        };
         let (gateway, status) = gateway();
         let page = render(
             &counts,
             &metrics.requests(),
             &gauges,
+            &link,
             Some(&(gateway, status)),
         );
         let (mut helped, mut typed, mut seen) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
@@ -426,6 +437,8 @@ mod tests {
             r#"edgeseal_clock_state{state="unsynchronized"} 1"#,
             r#"edgeseal_clock_state{state="synchronized"} 0"#,
             "edgeseal_trust_sequence 7",
+            "edgeseal_trust_link_connected 1",
+            r#"edgeseal_trust_link_refused_total{code="rollback"} 2"#,
             r#"edgeseal_gateway_sent_total{listener="apps",rule="rule 1 (\"x\"/\\)",outcome="signed",code=""} 2"#,
             r#"edgeseal_gateway_sent_total{listener="apps",rule="rule 1 (\"x\"/\\)",outcome="unsigned",code="topic-not-granted"} 1"#,
             r#"edgeseal_gateway_received_total{listener="apps",rule="rule 1 (\"x\"/\\)",outcome="rejected",code="replay"} 1"#,

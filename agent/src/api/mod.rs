@@ -10,6 +10,7 @@ mod dispatch;
 mod gateway_metrics;
 mod handlers;
 mod health;
+mod link_metrics;
 mod listen;
 mod metrics;
 mod patient;

@@ -68,11 +68,23 @@ impl Tls {
         url: &UpstreamUrl,
         agent: &Arc<Agent>,
     ) -> Result<Self, TlsError> {
+        Self::with_time(config, url, judge(agent))
+    }
+
+    /// As [`Tls::new`], where no agent is at hand to say what time it is.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn with_time(
+        config: &TlsConfig,
+        url: &UpstreamUrl,
+        time: Arc<dyn TimeProvider>,
+    ) -> Result<Self, TlsError> {
         let roots = match &config.ca_file {
             Some(path) => roots(path)?,
             None => system_roots()?,
         };
-        let made = client_config(config, roots, agent)?;
+        let made = client_config(config, roots, time)?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(made)),
             name: server_name(config, url)?,
@@ -97,7 +109,7 @@ impl Tls {
             }
             None => system_roots()?,
         };
-        let made = client_config(&config, roots, agent)?;
+        let made = client_config(&config, roots, judge(agent))?;
         Ok(Self {
             connector: TlsConnector::from(Arc::new(made)),
             name: server_name(&config, url)?,
@@ -230,15 +242,17 @@ fn server_name(config: &TlsConfig, url: &UpstreamUrl) -> Result<ServerName<'stat
     ServerName::try_from(name.to_owned()).map_err(|_| TlsError::Name(name.to_owned()))
 }
 
+fn judge(agent: &Arc<Agent>) -> Arc<dyn TimeProvider> {
+    Arc::new(AgentTime(Arc::clone(agent)))
+}
+
 fn client_config(
     config: &TlsConfig,
     roots: RootCertStore,
-    agent: &Arc<Agent>,
+    time: Arc<dyn TimeProvider>,
 ) -> Result<ClientConfig, TlsError> {
-    let builder = ClientConfig::builder_with_details(
-        Arc::new(ring::default_provider()),
-        Arc::new(AgentTime(Arc::clone(agent))),
-    );
+    let provider = Arc::new(ring::default_provider());
+    let builder = ClientConfig::builder_with_details(provider, time);
     let builder = builder
         .with_safe_default_protocol_versions()
         .map_err(TlsError::Client)?

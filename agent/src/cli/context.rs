@@ -28,6 +28,11 @@ impl Context {
         Ok(config::load(&self.location())?.config)
     }
 
+    /// The socket of `--socket`.
+    pub(super) fn stated_socket(&self) -> Option<PathBuf> {
+        self.global.socket.clone()
+    }
+
     /// Whoever may open the socket need not be able to read the configuration.
     fn socket(&self) -> Result<PathBuf, Complaint> {
         if let Some(socket) = &self.global.socket {

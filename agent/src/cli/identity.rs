@@ -2,6 +2,7 @@
 
 use super::context::Context;
 use super::output::{Complaint, print_json, print_line, write_out};
+use super::{enroll, rotate};
 use crate::board::Board;
 use crate::clock::{Clock, SystemClock};
 use crate::config::Config;
@@ -12,6 +13,7 @@ use clap::{Args, Subcommand};
 use edgeseal_trust::id::{DeviceId, TrustDomain};
 use edgeseal_trust::store::Store;
 use edgeseal_trust::time::UnixTime;
+use edgeseal_trust::words::Words;
 use std::fs::{self, DirBuilder};
 use std::io::IsTerminal;
 use std::os::unix::fs::DirBuilderExt;
@@ -36,6 +38,11 @@ enum IdentityVerb {
         after_help = "Example:\n  edgeseal-agent identity request --device pump-1 -o pump-1.request"
     )]
     Request(RequestArgs),
+    /// Replace the key by a new one that the old one vouches for, with no break in its messages
+    #[command(
+        after_help = "Example:\n  edgeseal-agent identity rotate\n  edgeseal-agent identity rotate -o pump-1.rotation   # by file: for the operator\n\nThe running agent asks the registrar, waits until peers know the new key, and changes over."
+    )]
+    Rotate(RotateArgs),
     /// Replace the key by a new one; the device must then be enrolled again
     #[command(after_help = "Example:\n  edgeseal-agent identity reset --yes")]
     Reset(ResetArgs),
@@ -49,13 +56,36 @@ struct RequestArgs {
     /// The trust domain that it wants to join
     #[arg(long, value_name = "NAME", value_parser = domain)]
     domain: Option<TrustDomain>,
+    /// Make it of this join file, which approves it without a person
+    #[arg(long, value_name = "FILE", conflicts_with = "domain")]
+    join: Option<PathBuf>,
     /// Where to write the request [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
 }
 
 #[derive(Args, Debug)]
+pub(super) struct RotateArgs {
+    /// Write the request to this file, to carry it to the operator; also of a rotation that is open
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Use the new key as soon as it is in the manifest, without the delay
+    #[arg(long)]
+    pub(super) now_if_published: bool,
+}
+
+#[derive(Args, Debug)]
 struct ResetArgs {
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(super) struct ForgetArgs {
+    /// This card is to be copied to many devices: remove whatever belongs to one of them
+    #[arg(long, required = true)]
+    for_image: bool,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -86,7 +116,11 @@ pub(super) fn run(context: &Context, args: IdentityArgs) -> Result<Exit, Complai
                 Err(_) => Exit::No,
             })
         }
-        IdentityVerb::Request(args) => request(context, &load(&config)?, args),
+        IdentityVerb::Request(args) => match &args.join {
+            Some(join) => enroll::request(context, join, args.device, args.output.as_deref()),
+            None => request(context, &load(&config)?, args),
+        },
+        IdentityVerb::Rotate(args) => rotate::run(context, &config, &args),
         IdentityVerb::Reset(args) => reset(context, &config, &args),
     }
 }
@@ -95,18 +129,26 @@ fn request(context: &Context, identity: &Identity, args: RequestArgs) -> Result<
     let request = identity
         .request(args.domain, args.device, None) // without a time it is the same whenever it is asked for
         .map_err(|why| Complaint::of(Exit::Configuration, why.code(), &why))?;
-    let mut line = request.octets.clone();
-    line.push(b'\n');
-    let words = request.words.to_string();
+    write_request(context, &request.octets, args.output.as_deref())
+}
+
+/// A request to its file or to standard output, and its words beside it.
+pub(super) fn write_request(
+    context: &Context,
+    octets: &[u8],
+    output: Option<&Path>,
+) -> Result<Exit, Complaint> {
+    let line = [octets, b"\n"].concat();
+    let words = Words::of_request(octets).to_string();
     if context.json() {
-        if args.output.is_some() {
-            write_out(args.output.as_deref(), &line)?;
+        if output.is_some() {
+            write_out(output, &line)?;
         }
-        let text = String::from_utf8_lossy(&request.octets);
+        let text = String::from_utf8_lossy(octets);
         return print_json(&serde_json::json!({ "request": text, "words": words }))
             .map(|()| Exit::Ok);
     }
-    write_out(args.output.as_deref(), &line)?;
+    write_out(output, &line)?;
     // Standard output may be the request itself.
     eprint_line(&format!(
         "words to compare with the operator's screen:\n  {words}"
@@ -114,8 +156,38 @@ fn request(context: &Context, identity: &Identity, args: RequestArgs) -> Result<
     Ok(Exit::Ok)
 }
 
+/// `reset-identity --for-image`.
+pub(super) fn forget(context: &Context, args: &ForgetArgs) -> Result<Exit, Complaint> {
+    let config = context.config()?;
+    if !args.yes && !confirmed("remove this device's key and all that it knows, for an image?")? {
+        return Err(Complaint::new(
+            Exit::Usage,
+            "not-confirmed",
+            "nothing was changed: without its key and trust data this device is nobody",
+            "add --yes",
+        ));
+    }
+    let removed = identity::forget(&open(&config)?)?;
+    let names: Vec<String> = removed
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    if context.json() {
+        return print_json(&serde_json::json!({ "removed": names })).map(|()| Exit::Ok);
+    }
+    for name in &names {
+        print_line(&format!("removed {name}"))?;
+    }
+    print_line("flash may keep a copy of the key all the same: have it revoked")?;
+    print_line(
+        "next: edgeseal-agent doctor --for-image, then take the image without starting the agent",
+    )?;
+    Ok(Exit::Ok)
+}
+
 fn reset(context: &Context, config: &Config, args: &ResetArgs) -> Result<Exit, Complaint> {
-    if !args.yes && !confirmed()? {
+    let question = "replace this device's key? It must then be enrolled again.";
+    if !args.yes && !confirmed(question)? {
         return Err(Complaint::new(
             Exit::Usage,
             "not-confirmed",
@@ -177,7 +249,7 @@ pub(super) fn open(config: &Config) -> Result<StateDir, StateDirError> {
 }
 
 /// The one directory that the agent may make for itself, closed to everybody else.
-fn make_directory(path: &Path) -> Result<(), Complaint> {
+pub(super) fn make_directory(path: &Path) -> Result<(), Complaint> {
     if fs::symlink_metadata(path).is_ok() {
         return Ok(());
     }
@@ -185,11 +257,11 @@ fn make_directory(path: &Path) -> Result<(), Complaint> {
     made.map_err(|error| Complaint::io(&format!("cannot create {}", path.display()), &error))
 }
 
-fn confirmed() -> Result<bool, Complaint> {
+fn confirmed(question: &str) -> Result<bool, Complaint> {
     if !std::io::stdin().is_terminal() {
         return Ok(false);
     }
-    eprint_line("replace this device's key? It must then be enrolled again. Type yes:");
+    eprint_line(&format!("{question} Type yes:"));
     let mut answer = String::new();
     std::io::stdin()
         .read_line(&mut answer)
@@ -197,20 +269,20 @@ fn confirmed() -> Result<bool, Complaint> {
     Ok(answer.trim() == "yes")
 }
 
-fn eprint_line(line: &str) {
+pub(super) fn eprint_line(line: &str) {
     use std::io::Write;
     writeln!(std::io::stderr(), "{line}").ok();
 }
 
-fn board() -> Board {
+pub(super) fn board() -> Board {
     Board::read(Path::new("/"))
 }
 
-fn now() -> UnixTime {
+pub(super) fn now() -> UnixTime {
     UnixTime::from_seconds(SystemClock::start().read().unix_seconds)
 }
 
-fn device(text: &str) -> Result<DeviceId, String> {
+pub(super) fn device(text: &str) -> Result<DeviceId, String> {
     DeviceId::parse(text).map_err(|why| why.to_string())
 }
 

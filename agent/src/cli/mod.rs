@@ -3,12 +3,15 @@
 
 mod config;
 mod context;
+mod doctor;
+mod enroll;
 mod identity;
 mod input;
 mod message;
 mod offline;
 mod output;
 mod password;
+mod rotate;
 mod rules;
 mod show;
 mod sign;
@@ -45,11 +48,19 @@ pub fn main() -> ExitCode {
     .into()
 }
 
+/// The command line, for man pages and completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    <Cli as clap::CommandFactory>::command()
+}
+
 fn run(cli: Cli) -> Result<Exit, Complaint> {
     let context = Context::new(cli.global);
     match cli.verb {
         Verb::Init(args) => identity::init(&context, &args),
         Verb::Identity(args) => identity::run(&context, args),
+        Verb::Enroll(args) => enroll::run(&context, args),
+        Verb::ResetIdentity(args) => identity::forget(&context, &args),
         Verb::Run => daemon::run(context.location())
             .map(|()| Exit::Ok)
             .map_err(Complaint::from),
@@ -60,6 +71,7 @@ fn run(cli: Cli) -> Result<Exit, Complaint> {
         Verb::Login(args) => sign::login(&context, &args),
         Verb::Peers(args) => show::peers(&context, &args),
         Verb::Status => show::status(&context),
+        Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Config(args) => config::run(&context, args),
         Verb::HashPassword(args) => password::hash(&context, &args),
         Verb::Bench(args) => bench::run(&args, context.json()),
@@ -99,6 +111,16 @@ enum Verb {
     /// Show or replace this device's identity
     #[command(after_help = "Example:\n  edgeseal-agent identity show")]
     Identity(identity::IdentityArgs),
+    /// Enroll this device with a join file, or show what its enrollment waits for
+    #[command(
+        after_help = "Example:\n  edgeseal-agent enroll --join /media/stick/join.json\n  edgeseal-agent enroll status\n\nA join file at enroll.join_file of the configuration is taken by the running agent itself."
+    )]
+    Enroll(enroll::EnrollArgs),
+    /// Make this card fit to be copied: remove the key and all else that belongs to one device
+    #[command(
+        after_help = "Example:\n  sudo systemctl stop edgeseal-agent\n  sudo edgeseal-agent reset-identity --for-image --yes\n  sudo edgeseal-agent doctor --for-image"
+    )]
+    ResetIdentity(identity::ForgetArgs),
     /// Run the agent in the foreground
     #[command(
         after_help = "Example:\n  edgeseal-agent run --config /etc/edgeseal/config.toml\n\nSignals: SIGTERM and SIGINT stop it, SIGHUP reads the configuration again."
@@ -134,6 +156,12 @@ enum Verb {
     /// Show what the running agent says of itself
     #[command(after_help = "Example:\n  edgeseal-agent status")]
     Status,
+    /// Say what is wrong with this device, why it matters and which command repairs it: exit status 1 if
+    /// something is broken
+    #[command(
+        after_help = "Example:\n  sudo edgeseal-agent doctor\n  sudo edgeseal-agent doctor --bundle report.json\n\nBefore a card is copied to many devices:\n  sudo edgeseal-agent doctor --for-image"
+    )]
+    Doctor(doctor::DoctorArgs),
     /// Check or show the configuration
     #[command(
         after_help = "Example:\n  edgeseal-agent config check && systemctl reload edgeseal-agent"

@@ -1,12 +1,14 @@
 //! `status`, `peers` and `trust show`: what the running agent knows.
 
 use super::context::Context;
+use super::enroll;
 use super::output::{Complaint, print_json, print_line};
 use crate::api::PeersBody;
 use crate::daemon::AgentStatus;
 use crate::exit::Exit;
 use crate::gateway::link::GatewayStatus;
 use crate::log::Escaped;
+use crate::trust_link::LinkStatus;
 use crate::wire::ErrorBody;
 use clap::Args;
 use std::fmt::Write;
@@ -102,6 +104,7 @@ fn lines(status: &AgentStatus) -> Vec<String> {
         format!("floor          {:#}", status.floor),
     ];
     lines.extend(trust_lines(status));
+    lines.extend(enroll::lines(&status.enrollment));
     let counts = &engine.counts;
     lines.push(format!("signed         {}", counts.signed));
     lines.push(format!("verified       {}", counts.verified));
@@ -114,7 +117,37 @@ fn lines(status: &AgentStatus) -> Vec<String> {
             lines.push(format!("{what:<14} {count} {code}"));
         }
     }
+    lines.extend(link_lines(&status.trust_link));
     lines.extend(gateway_lines(&status.gateway));
+    lines
+}
+
+fn link_lines(link: &LinkStatus) -> Vec<String> {
+    let Some(broker) = &link.broker else {
+        let why = link.why.as_ref();
+        return why
+            .map(|why| format!("trust link     none: {}", Escaped::new(why)))
+            .into_iter()
+            .collect();
+    };
+    let state = if link.connected { "connected" } else { "away" };
+    let mut lines = vec![format!("trust link     {broker}: {state}")];
+    if let Some(why) = &link.why {
+        lines.push(format!("               {}", Escaped::new(why)));
+    }
+    if let Some(fetching) = &link.fetching {
+        let (arrived, shards) = (fetching.arrived, fetching.shards);
+        lines.push(format!(
+            "               fetching: {arrived} of {shards} shards"
+        ));
+    }
+    if let Some(offered) = &link.offered {
+        lines.push(format!(
+            "               refuses what it offers: {} [{}]",
+            Escaped::new(&offered.reason),
+            offered.code
+        ));
+    }
     lines
 }
 

@@ -1,11 +1,13 @@
 //! `trust apply`, `trust export` and `trust show`: what this device believes.
 
 use super::context::Context;
+use super::enroll;
 use super::identity;
 use super::output::{Complaint, print_json, print_line};
 use super::show;
 use crate::board::Board;
 use crate::daemon::{apply_bundle, update_body, write_bundle};
+use crate::enroll::Standing;
 use crate::exit::Exit;
 use crate::state_dir::StateDirError;
 use crate::wire::{UpdateBody, UpdateOutcome};
@@ -78,6 +80,7 @@ fn apply(context: &Context, args: &ApplyArgs) -> Result<Exit, Complaint> {
             }
             let (store, _) = Store::open(state.path())?;
             let applied = apply_bundle(&store, bundle, pin.as_ref())?;
+            enroll::finish(context, &store)?;
             update_body(&applied, own_name(&store))
         }
         Err(StateDirError::Locked { .. }) => {
@@ -245,7 +248,16 @@ fn tell(context: &Context, applied: &UpdateBody) -> Result<(), Complaint> {
     }
 }
 
-fn own_name(store: &Store) -> Option<edgeseal_trust::id::DeviceId> {
+/// Whether this device's key may be used by the manifest in force.
+pub(super) fn is_active(store: &Store) -> bool {
+    let board = Board::read(Path::new("/"));
+    let identity = crate::identity::load(store.dir(), &board);
+    let key = identity.map(|identity| store.key(identity.key().public().id()));
+    matches!(key, Ok(Ok(Some(key))) if Standing::from(Some(&*key)).active().is_some())
+}
+
+/// This device's name in the registry.
+pub(super) fn own_name(store: &Store) -> Option<edgeseal_trust::id::DeviceId> {
     let board = Board::read(Path::new("/"));
     let identity = crate::identity::load(store.dir(), &board).ok()?;
     let key = store.key(identity.key().public().id()).ok()??;

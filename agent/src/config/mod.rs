@@ -91,8 +91,9 @@ pub fn describe(loaded: &Loaded) -> Vec<Setting> {
     settings
 }
 
-/// A configuration that passed every check, and where each of its values comes from.
-#[derive(Clone, Debug)]
+/// A configuration that passed every check, and where each of its values comes from. The default is
+/// what holds when no file and no variable says otherwise.
+#[derive(Clone, Debug, Default)]
 pub struct Loaded {
     /// The values.
     pub config: Config,
@@ -156,6 +157,8 @@ pub struct Config {
     pub peers: Peers,
     /// `[replay]`
     pub replay: Replay,
+    /// `[enroll]`
+    pub enroll: Enroll,
     /// `[log]`
     pub log: Log,
     /// `[gateway]` and `[[rule]]`
@@ -261,6 +264,18 @@ pub struct Replay {
     pub max_windows: u32,
     /// Consumers, 1 to 4,096. Default 256.
     pub max_consumers: u32,
+}
+
+/// `[enroll]`: how this device comes into its domain, and to its next key.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Enroll {
+    /// The join file; none there is normal. Absolute. Default `/boot/firmware/edgeseal/join.json`.
+    pub join_file: PathBuf,
+    /// Days after which a key is replaced, 0 (never) to 3,650. Default 0.
+    pub rotate_after_days: u64,
+    /// Seconds between the appearance of a new key in the manifest and its first use, 0 to 604,800:
+    /// peers must have heard of it. Default 3,600.
+    pub rotate_delay_seconds: u64,
 }
 
 /// `[log]`: where and how much to log.
@@ -394,6 +409,16 @@ impl Default for Replay {
         Self {
             max_windows: 16_384,
             max_consumers: 256,
+        }
+    }
+}
+
+impl Default for Enroll {
+    fn default() -> Self {
+        Self {
+            join_file: PathBuf::from("/boot/firmware/edgeseal/join.json"),
+            rotate_after_days: 0,
+            rotate_delay_seconds: 3600,
         }
     }
 }

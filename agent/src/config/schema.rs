@@ -77,7 +77,7 @@ pub(super) fn names_in(section: &str) -> impl Iterator<Item = &'static str> {
 
 /// Every section, in the order of the documentation.
 pub(super) const SECTIONS: &[&str] = &[
-    "agent", "api", "clock", "trust", "token", "peers", "replay", "log", "gateway",
+    "agent", "api", "clock", "trust", "token", "peers", "replay", "enroll", "log", "gateway",
 ];
 
 /// The one array of tables that is in no section.
@@ -270,6 +270,32 @@ pub(super) static KEYS: &[Key] = &[
             set: |config, count| config.replay.max_consumers = small(count),
         },
         show: |config| config.replay.max_consumers.to_string(),
+    },
+    Key {
+        section: "enroll",
+        name: "join_file",
+        rule: Rule::Path {
+            set: |config, path| config.enroll.join_file = path,
+        },
+        show: |config| quoted_path(&config.enroll.join_file),
+    },
+    Key {
+        section: "enroll",
+        name: "rotate_after_days",
+        rule: Rule::Count {
+            range: 0..=3650,
+            set: |config, count| config.enroll.rotate_after_days = count,
+        },
+        show: |config| config.enroll.rotate_after_days.to_string(),
+    },
+    Key {
+        section: "enroll",
+        name: "rotate_delay_seconds",
+        rule: Rule::Count {
+            range: 0..=604_800,
+            set: |config, count| config.enroll.rotate_delay_seconds = count,
+        },
+        show: |config| config.enroll.rotate_delay_seconds.to_string(),
     },
     Key {
         section: "log",

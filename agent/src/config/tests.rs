@@ -126,6 +126,10 @@ leeway_seconds = 0
 unsynchronized = \"allow\"
 [log]
 level = \"trace\"
+[enroll]
+join_file = \"/media/card/join.json\"
+rotate_after_days = 365
+rotate_delay_seconds = 60
 ";
     let case = Case::new(text);
     let loaded = case.load().unwrap();
@@ -139,6 +143,12 @@ level = \"trace\"
     );
     assert_eq!(config.clock.unsynchronized, Unsynchronized::Allow);
     assert!(config.agent.dangerous_volatile_state);
+    assert_eq!(config.enroll.join_file, Path::new("/media/card/join.json"));
+    let rotate = &config.enroll;
+    assert_eq!(
+        (rotate.rotate_after_days, rotate.rotate_delay_seconds),
+        (365, 60)
+    );
     let settings = describe(&loaded);
     let shown = |key: &str| {
         let setting = settings.iter().find(|one| one.key == key).unwrap();
@@ -147,6 +157,10 @@ level = \"trace\"
     let path = case.path().display().to_string();
     assert_eq!(shown("clock.leeway_seconds"), format!("0 ({path}:11)"));
     assert_eq!(shown("api.socket_mode"), format!("\"0600\" ({path}:6)"));
+    assert_eq!(
+        shown("enroll.join_file"),
+        format!("\"/media/card/join.json\" ({path}:16)")
+    );
     assert_eq!(shown("api.socket"), "\"/run/other/api.sock\" (default)");
     assert_eq!(shown("token.lifetime_seconds"), "60 (default)");
 }

@@ -5,7 +5,8 @@ use super::remember::Keeper;
 use super::status::AgentStatus;
 use crate::api::{Gauges, TrustGauges};
 use crate::clock::{Clock, SystemClock};
-use crate::engine::{Counts, Engine, KeyTicket, LoadedKey, NotSigned, Settings, Step};
+use crate::engine::{Counts, Engine, KeyTicket, LoadedKey, NotSigned, Settings, Signing, Step};
+use crate::enroll::EnrollStatus;
 use crate::gateway::link::GatewayStatus;
 use crate::trust_link::{LinkHandle, Pace};
 use crate::wire::{
@@ -33,6 +34,7 @@ pub struct Agent {
     pub(super) trust_changes: watch::Sender<()>,
     pub(super) link: OnceLock<LinkHandle>,
     pub(super) news: Mutex<Pace>,
+    pub(super) enrolling: Mutex<EnrollStatus>,
 }
 
 /// What one judgement works with.
@@ -68,6 +70,7 @@ impl Agent {
             trust_changes: watch::Sender::new(()),
             link: OnceLock::new(),
             news: Mutex::new(Pace::new(NEWS_EVERY, 1)),
+            enrolling: Mutex::default(),
         }
     }
 
@@ -97,7 +100,7 @@ impl Agent {
             match working.engine.verify(request, consumer, now, loaded) {
                 Step::Done(outcome) => {
                     self.note_unknown(&outcome);
-                    let stored = working.keeper.store(&mut working.engine);
+                    let stored = working.keeper.store(&mut working.engine, now.time);
                     Step::Done(stored.and(outcome))
                 }
                 Step::NeedsKey(ticket) => Step::NeedsKey(ticket),
@@ -127,7 +130,7 @@ impl Agent {
             if let Ok(Verdict::Verified(verified)) = &outcome {
                 before_stored(verified);
             }
-            let stored = working.keeper.store(&mut working.engine);
+            let stored = working.keeper.store(&mut working.engine, now.time);
             Step::Done(stored.and(outcome))
         })
     }
@@ -139,7 +142,7 @@ impl Agent {
     pub(super) fn introduce(&self, consumer: &ConsumerId) -> Result<(), Failure> {
         self.with_all(|working, now| {
             let known = working.engine.introduce(consumer, now);
-            known.and(working.keeper.store(&mut working.engine))
+            known.and(working.keeper.store(&mut working.engine, now.time))
         })
     }
 
@@ -177,6 +180,7 @@ impl Agent {
             engine,
             gateway: GatewayStatus::default(),
             trust_link: self.link_status(),
+            enrollment: lock(&self.enrolling).clone(),
         }
     }
 
@@ -257,6 +261,13 @@ impl Agent {
             .off_the_executor(move |store| store.key(ticket.kid()))
             .await;
         ticket.loaded(found.map_err(|error| error.to_string()))
+    }
+
+    /// Whether and with what this device signs, in an epoch that this process has just taken.
+    pub(super) fn set_signing(&self, signing: Signing, epoch: u64) {
+        let Working { engine, keeper, .. } = &mut *self.working();
+        engine.set_signing(signing);
+        keeper.follow_epoch(engine, epoch);
     }
 
     /// Other settings, from the next request on.
@@ -377,8 +388,12 @@ impl Agent {
     }
 
     pub(super) fn working(&self) -> MutexGuard<'_, Working> {
-        self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.engine)
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn trust_reading(reading: crate::clock::ClockReading) -> ClockReading {

@@ -6,6 +6,7 @@
 
 mod agent;
 mod bundle;
+mod enrolling;
 mod notary;
 mod reload;
 mod remember;
@@ -20,6 +21,7 @@ pub use bundle::{Bundle, write_bundle};
 pub use notary::AgentNotary;
 pub use start::{StartError, engine_settings};
 pub use status::AgentStatus;
+pub use trust::Condition;
 pub use update::{apply as apply_bundle, body as update_body};
 
 use crate::config::{self, Location};

@@ -95,6 +95,7 @@ impl Reloader {
             ("socket of [api]", socket(old) != socket(new)),
             ("[peers]", old.peers != new.peers),
             ("[replay]", old.replay != new.replay),
+            ("[enroll]", old.enroll != new.enroll),
             ("format of [log]", old.log.format != new.log.format),
         ] {
             if changed {

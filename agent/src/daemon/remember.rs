@@ -71,17 +71,15 @@ impl Keeper {
     ///
     /// # Errors
     /// The verdict must not be used.
-    pub(super) fn store(&mut self, engine: &mut Engine) -> Result<(), Failure> {
-        let Some(memory) = engine.memory() else {
-            return Ok(());
-        };
-        if let Some(proof) = memory.take_clone_proof() {
+    pub(super) fn store(&mut self, engine: &mut Engine, now: UnixTime) -> Result<(), Failure> {
+        if let Some(proof) = engine.gather_alarms() {
+            engine.alarm(&proof, now);
             error!(
                 device = %proof.device, kid = %proof.kid, jti = %proof.id,
                 "clone proven: this key signs in two places; have the device suspended"
             );
         }
-        let Some(file) = &mut self.0 else {
+        let (Some(memory), Some(file)) = (engine.memory(), &mut self.0) else {
             return Ok(());
         };
         match file.store(memory) {
@@ -118,8 +116,20 @@ impl Keeper {
                 "the replay file cannot be begun anew: {error}"
             );
         }
-        if let Err(failure) = self.store(engine) {
+        if let Err(failure) = self.store(engine, now) {
             error!(code = failure.code(), "{failure}");
+        }
+    }
+
+    /// This process has taken another epoch: the file counts in the one after it.
+    pub(super) fn follow_epoch(&mut self, engine: &mut Engine, epoch: u64) {
+        if let (Some(file), Some(memory)) = (&mut self.0, engine.memory())
+            && let Err(error) = file.follow_epoch(epoch, memory)
+        {
+            warn!(
+                code = error.code(),
+                "the replay file cannot follow the epoch: {error}"
+            );
         }
     }
 

@@ -119,7 +119,7 @@ pub(super) fn prepare(config: &Config) -> Result<Parts, StartError> {
 /// What the configuration says of signing and judging.
 pub fn engine_settings(config: &Config) -> Settings {
     Settings {
-        release: UnixTime::from_seconds(RELEASED_AT),
+        release: RELEASED,
         leeway_seconds: config.clock.leeway_seconds,
         grace_seconds: config.trust.grace_seconds,
         unsynchronized: match config.clock.unsynchronized {
@@ -207,4 +207,4 @@ fn tell(report: &OpenReport) {
 }
 
 /// When this version was released: no clock is right that shows less. 2026-11-01T00:00:00Z.
-const RELEASED_AT: u64 = 1_793_491_200;
+pub(super) const RELEASED: UnixTime = UnixTime::from_seconds(1_793_491_200);

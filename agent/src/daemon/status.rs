@@ -1,6 +1,7 @@
 //! `GET /v1/status`: the engine's word and the daemon's own.
 
 use crate::engine::Status;
+use crate::enroll::EnrollStatus;
 use crate::gateway::link::GatewayStatus;
 use crate::trust_link::LinkStatus;
 use edgeseal_trust::time::UnixTime;
@@ -25,6 +26,9 @@ pub struct AgentStatus {
     /// The gateway.
     #[serde(default)]
     pub gateway: GatewayStatus,
+    /// Where its enrollment stands, and a rotation that is open.
+    #[serde(default)]
+    pub enrollment: EnrollStatus,
     /// The trust link.
     #[serde(default)]
     pub trust_link: LinkStatus,

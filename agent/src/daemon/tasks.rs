@@ -1,6 +1,7 @@
 //! What the running agent does beside answering: signals, the watchdog, the noted time.
 
 use super::Agent;
+use super::enrolling::Enrolling;
 use super::reload::Reloader;
 use super::remember::open_flows;
 use super::start::{Parts, StartError};
@@ -9,6 +10,7 @@ use crate::config::{Loaded, Location, NameDatabase};
 use crate::gateway::link::{Gateway, PassedSockets};
 use crate::log::LogHandle;
 use crate::notify::{self, Liveness, Pulse, Watchdog};
+use crate::state_dir::Durability;
 use crate::trust_link::{LinkHandle, LinkSettings, TrustLink};
 use rustix::process::geteuid;
 use std::io;
@@ -62,7 +64,11 @@ pub(super) async fn work(
     tokio::spawn(keep_tidy(Arc::clone(&agent), Arc::clone(&gateway), runtime));
     let (link_settings, settings) = watch::channel(LinkSettings::of(&loaded.config));
     let (link, orders) = LinkHandle::new();
-    agent.set_link(link);
+    agent.set_link(link.clone());
+    if state.durability() == Durability::Durable || loaded.config.agent.dangerous_volatile_state {
+        let enroll = loaded.config.enroll.clone();
+        tokio::spawn(Enrolling::new(Arc::clone(&agent), link, enroll).run());
+    }
     tokio::spawn(TrustLink::new(Arc::clone(&agent), settings, orders).run());
     let mut reloader = Reloader::new(
         location,

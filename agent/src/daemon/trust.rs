@@ -3,11 +3,14 @@
 use super::Agent;
 use super::agent::store_failed;
 use super::update;
-use crate::engine::{InForce, KeyLookup, KeySource, Own};
+use crate::engine::{InForce, KeyLookup, KeySource, Own, Report, SignedStatus};
 use crate::notify;
 use crate::trust_link::{LinkHandle, LinkStatus};
 use crate::wire::{ErrorBody, ErrorClass, UpdateBody};
+use edgeseal_trust::clock::ClockState;
+use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::key::KeyId;
+use edgeseal_trust::status::{Notice, Offered};
 use edgeseal_trust::store::{HeldDocuments, Store, StoreError};
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{Failure, Rejection, Verdict};
@@ -16,6 +19,19 @@ use std::io;
 use std::path::Path;
 use std::sync::{Arc, PoisonError};
 use tracing::{info, warn};
+
+/// The state of an agent, as far as its operator wants to know of changes at once.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Condition {
+    /// Root version and sequence of the manifest in force.
+    pub place: Option<(u64, u64)>,
+    /// What its clock is worth.
+    pub clock: ClockState,
+    /// Its name.
+    pub device: Option<DeviceId>,
+    /// How many alarms and notices there were.
+    pub alarms: u64,
+}
 
 impl Agent {
     /// A file without a name, for what is too large for memory.
@@ -109,6 +125,41 @@ impl Agent {
         if matches!(outcome, Ok(Verdict::Rejected(Rejection::UnknownKey(_)))) {
             self.ask_for_news();
         }
+    }
+
+    /// A status of this device, signed; nothing where it has no key in use.
+    pub fn sign_status(&self, offered: Option<Offered>) -> Option<SignedStatus> {
+        let uptime = self.since_start().as_secs();
+        self.with(|engine, now| {
+            let report = Report {
+                started_at: now.time.minus(uptime),
+                offered,
+            };
+            engine.sign_status(&report, now).ok()
+        })
+    }
+
+    /// What a change of which is worth a status.
+    pub fn condition(&self) -> Condition {
+        self.with(|engine, now| Condition {
+            place: engine.view().map(|view| (view.root_version, view.sequence)),
+            clock: now.clock,
+            device: engine.device().cloned(),
+            alarms: engine.alarms(),
+        })
+    }
+
+    /// The broker says that another client goes by this device's name.
+    pub(crate) fn note_taken_over(&self) {
+        self.with(|engine, now| {
+            let (kid, device) = (engine.kid(), engine.device().cloned());
+            engine.notice(Notice {
+                code: "session-taken-over".to_owned(),
+                kid,
+                device,
+                at: now.time,
+            });
+        });
     }
 
     /// What is known of the trust link.

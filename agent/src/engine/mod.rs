@@ -9,6 +9,7 @@ mod draft;
 mod explain;
 mod keys;
 mod outcome;
+mod report;
 mod resend;
 mod sign;
 mod signer;
@@ -21,6 +22,7 @@ pub use counts::Counts;
 pub use draft::{Lifetime, Minted, SignDraft};
 pub use keys::{KeyLookup, KeySource, KeyTable, KeyTicket, LoadedKey, Step, complete};
 pub use outcome::{NotSigned, SignBlock, SignFailure, SignRefusal};
+pub use report::{Report, SignedStatus};
 pub use signer::Signing;
 pub use status::{SigningStatus, Status, StatusCounts, TrustStatus};
 
@@ -29,8 +31,10 @@ use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::limits;
 use edgeseal_trust::registry::{Device, KeyState, PeerKey, TrustView};
 use edgeseal_trust::replay::{ConsumerId, ReplayMemory};
+use edgeseal_trust::status::Refused;
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::token::{Failure, Receiver, Unsynchronized};
+use report::Alarms;
 use signer::Signer;
 use std::sync::Arc;
 use std::time::Duration;
@@ -98,6 +102,8 @@ pub struct Engine {
     signer: Signer,
     memory: Option<ReplayMemory>,
     counts: Counts,
+    last_refusal: Option<Refused>,
+    alarms: Alarms,
 }
 
 impl Engine {
@@ -111,6 +117,8 @@ impl Engine {
             signer: Signer::new(signing),
             memory,
             counts: Counts::default(),
+            last_refusal: None,
+            alarms: Alarms::default(),
         }
     }
 

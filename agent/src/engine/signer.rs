@@ -117,6 +117,25 @@ impl Signer {
         }
     }
 
+    /// The key, and the next id of what is not to be signed anew.
+    pub(super) fn key_and_id(
+        &self,
+        issued: &Issued,
+    ) -> Result<(&SigningKey, TokenId), SignFailure> {
+        let (key, epoch) = match &self.state {
+            State::Blocked { why, .. } => return Err(why.clone().into()),
+            State::Enrolled { epoch, minter } => (minter.key(), *epoch),
+            State::Idle { epoch, key } => (&**key, *epoch),
+        };
+        let counter = issued.next().ok_or(SignBlock::StateLost)?;
+        let id = TokenId {
+            epoch,
+            stream: Stream::Reliable,
+            counter,
+        };
+        Ok((key, id))
+    }
+
     /// Identity, trust, enrollment, clock: in this order, so that the first thing to repair is
     /// named.
     pub(super) fn ready<'a>(

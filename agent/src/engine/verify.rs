@@ -7,8 +7,10 @@ use edgeseal_trust::clock::Now;
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::PeerKey;
 use edgeseal_trust::replay::ConsumerId;
+use edgeseal_trust::status::Refused;
 use edgeseal_trust::token::{
-    ALG, Check, Failure, Memory, ReceiveRule, Received, Trace, Unverified, Verdict, verify,
+    ALG, Check, Failure, Memory, ReceiveRule, Received, Rejection, Trace, Unverified, Verdict,
+    verify,
 };
 use std::sync::Arc;
 
@@ -58,6 +60,9 @@ impl Engine {
             .map(share(crowds));
         if let Step::Done(outcome) = &step {
             self.count(outcome);
+            if let Ok(Verdict::Rejected(why)) = outcome {
+                self.note_refusal(token, received, why, now, loaded);
+            }
         }
         step
     }
@@ -113,6 +118,31 @@ impl Engine {
         let share = memory.bounds().consumers.div_ceil(4);
         !memory.is_known(consumer)
             && memory.consumers_named(|name| user_of_named(name) == Some(user)) >= share
+    }
+
+    /// Who sent it is said only where the signature was right: nobody is blamed for what others wrote.
+    fn note_refusal(
+        &mut self,
+        token: &[u8],
+        received: &Received<'_>,
+        why: &Rejection,
+        now: &Now,
+        loaded: Option<&LoadedKey>,
+    ) {
+        let kid = Unverified::parse(token, received.rule.kind.typ()).map(|token| token.kid());
+        let sender = match (kid, &self.in_force) {
+            (Ok(kid), Some(in_force)) if is_after_signature(why) => in_force.key(kid, loaded),
+            _ => Step::Done(Ok(None)),
+        };
+        let sender = match sender {
+            Step::Done(Ok(peer)) => peer.map(|peer| peer.device.id.clone()),
+            _ => None,
+        };
+        self.last_refusal = Some(Refused {
+            code: why.code().to_owned(),
+            sender,
+            at: now.time,
+        });
     }
 
     fn count(&mut self, outcome: &Result<Verdict, Failure>) {
@@ -242,6 +272,38 @@ impl From<&Result<Verdict, Failure>> for Answer<VerdictBody> {
             Err(failure) => Self::Error(ErrorBody::from(failure)),
         }
     }
+}
+
+/// Whether the signature was found right before this was found wrong.
+const fn is_after_signature(why: &Rejection) -> bool {
+    matches!(
+        why,
+        Rejection::Audience { .. }
+            | Rejection::BeforeStart { .. }
+            | Rejection::CloneProven { .. }
+            | Rejection::DevicePending(_)
+            | Rejection::DeviceRevoked(_)
+            | Rejection::DeviceSuspended(_)
+            | Rejection::Expired { .. }
+            | Rejection::IssuedInFuture { .. }
+            | Rejection::KeyNotYetValid { .. }
+            | Rejection::KeyRetired(_)
+            | Rejection::KeyRevoked(_)
+            | Rejection::Lifetime { .. }
+            | Rejection::NotGranted(_)
+            | Rejection::OldEpoch { .. }
+            | Rejection::Overage { .. }
+            | Rejection::Payload { .. }
+            | Rejection::PropertyAltered { .. }
+            | Rejection::PropertyMissing(_)
+            | Rejection::PropertyUnsigned(_)
+            | Rejection::Replay(_)
+            | Rejection::Subject { .. }
+            | Rejection::Superseded
+            | Rejection::Topic { .. }
+            | Rejection::WillSpent(_)
+            | Rejection::WindowPassed { .. }
+    )
 }
 
 pub(super) const CROWDED: Failure = Failure::MemoryFull("this user has its share of consumers");

@@ -202,7 +202,9 @@ impl Enrollment {
     }
 
     fn acknowledged(&mut self, by_broker: bool) {
-        self.outstanding = false;
+        if !std::mem::take(&mut self.outstanding) {
+            return; // of a publish that is of no interest any more
+        }
         match &mut self.state {
             State::Waiting(waiting) if by_broker => waiting.acknowledged = true,
             State::Finishing(finishing) if by_broker => finishing.cleared = true,

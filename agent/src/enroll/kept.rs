@@ -123,13 +123,10 @@ impl KeptRequest {
         }
     }
 
-    /// What it was made of, a few at most: the newest ones.
-    pub(crate) fn add_join_file(&mut self, path: &Path, sha256: Digest) {
-        self.join_files.retain(|known| known.path != path);
-        self.join_files.push(KeptJoinFile {
-            path: path.to_owned(),
-            sha256,
-        });
+    /// What it was made of: the newest few.
+    pub(crate) fn add_join_file(&mut self, file: KeptJoinFile) {
+        self.join_files.retain(|known| known.path != file.path);
+        self.join_files.push(file);
         let surplus = self.join_files.len().saturating_sub(JOIN_FILES);
         self.join_files.drain(..surplus);
     }

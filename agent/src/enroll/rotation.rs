@@ -189,7 +189,9 @@ impl Rotation {
     }
 
     fn acknowledged(&mut self, by_broker: bool) {
-        self.outstanding = false;
+        if !std::mem::take(&mut self.outstanding) {
+            return; // of a publish that is of no interest any more
+        }
         if let (State::Open(open), true) = (&mut self.state, by_broker) {
             match open.wants_to_publish() {
                 true => open.acknowledged = true,

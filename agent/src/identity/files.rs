@@ -210,7 +210,7 @@ fn pem(key: &SigningKey) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(std::mem::take(&mut *text).into_bytes())
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
+pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {
     let path = path.to_owned();
     move |error| IdentityError::Io {
         action,

@@ -7,17 +7,19 @@
 
 mod error;
 mod files;
+mod forget;
 mod next;
 mod show;
 #[cfg(test)]
 mod tests;
 
 pub use error::IdentityError;
-pub use next::{begin_next, next_key, promote_next};
+pub use forget::forget;
+pub use next::{begin_next, next_key, note_created, promote_next};
 pub use show::{IdentityBody, Request};
 
 use crate::board::{Board, Mismatch};
-use crate::durable_file::Live;
+use crate::durable_file::{Disk, Live};
 use crate::engine::{SignBlock, Signing};
 use crate::state_dir::StateDir;
 use edgeseal_trust::key::SigningKey;
@@ -58,12 +60,22 @@ pub enum OldKey {
 /// # Errors
 /// [`IdentityError::Exists`] when there is one; nothing is overwritten, ever.
 pub fn init(dir: &StateDir, board: &Board, now: UnixTime) -> Result<Identity, IdentityError> {
-    files::expect_absent(dir.path())?;
+    make(&Live, dir.path(), board, now)
+}
+
+/// The same beside a running agent: who comes first makes it.
+pub(crate) fn make(
+    disk: &dyn Disk,
+    dir: &Path,
+    board: &Board,
+    now: UnixTime,
+) -> Result<Identity, IdentityError> {
+    files::expect_absent(dir)?;
     let key = new_key()?;
     let record = Record::new(board, now);
     // The record first: a record without a key is no identity, and the next try replaces it.
-    files::write_record(&Live, dir.path(), &record)?;
-    files::create_key(&Live, dir.path(), files::KEY_FILE, &key)?;
+    files::write_record(disk, dir, &record)?;
+    files::create_key(disk, dir, files::KEY_FILE, &key)?;
     Ok(Identity::new(key, record, board))
 }
 

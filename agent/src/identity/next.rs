@@ -42,6 +42,15 @@ pub fn promote_next(dir: &Path, board: &Board, now: UnixTime) -> Result<Identity
     promote_on(&Live, dir, board, now)
 }
 
+/// Notes when the key was made, where no clock told so then.
+///
+/// # Errors
+/// [`IdentityError`]: the record cannot be read or written.
+pub fn note_created(dir: &Path, now: UnixTime) -> Result<(), IdentityError> {
+    let board = files::read_record(dir)?.board();
+    files::write_record(&Live, dir, &Record::new(&board, now))
+}
+
 fn begin_on(disk: &dyn Disk, dir: &Path) -> Result<Box<SigningKey>, IdentityError> {
     let key = new_key()?;
     files::create_key(disk, dir, NEXT_KEY_FILE, &key).map_err(|error| match error {

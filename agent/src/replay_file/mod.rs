@@ -145,6 +145,23 @@ impl ReplayFile {
         }
     }
 
+    /// Goes on in another epoch, which this process has taken since: the file counts in the one after
+    /// that.
+    ///
+    /// # Errors
+    /// [`ReplayFileError`] when it cannot be written anew: then the next process does not believe it.
+    pub fn follow_epoch(
+        &mut self,
+        epoch: u64,
+        memory: &mut ReplayMemory,
+    ) -> Result<(), ReplayFileError> {
+        self.epoch = epoch;
+        match self.file {
+            Some(_) => self.begin(memory),
+            None => Ok(()),
+        }
+    }
+
     /// Saves the memory in the state directory: the last act of a clean stop.
     ///
     /// # Errors

@@ -595,5 +595,4 @@ const RETRY_FIRST: Duration = Duration::from_secs(30);
 const RETRY_DOUBLINGS: u32 = 5;
 
 #[cfg(test)]
-#[path = "follower_tests.rs"]
 mod tests;

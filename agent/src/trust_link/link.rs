@@ -6,13 +6,16 @@ use super::handle::{Order, Orders};
 use super::link_status::{FetchingBody, LinkStatus, OfferedBody};
 use super::mqtt::{Arrived, Carrier};
 use super::outbox::{Message, Outbox};
+use super::reporter::{Reporter, Subject};
 use super::spool::{Applied, Spool};
 use super::wanted::Wanted;
 use crate::broker::{Backoff, chance};
 use crate::daemon::Agent;
 use crate::log::{RefusalLog, Repeat};
+use edgeseal_trust::carrier::CarrierTopic;
 use edgeseal_trust::document::Document;
 use edgeseal_trust::id::TrustDomain;
+use edgeseal_trust::status;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -43,6 +46,7 @@ struct Asked {
     spool: Spool,
     applying: Option<JoinHandle<Applied>>,
     told: Option<Offered>,
+    reporter: Reporter,
 }
 
 /// What a turn waits for.
@@ -99,6 +103,7 @@ impl TrustLink {
             return Ok(None);
         };
         let settings = self.settings.borrow_and_update().clone();
+        let every = settings.status_every;
         let agent = Arc::clone(&self.agent);
         let found = tokio::task::spawn_blocking(move || Broker::find(&settings, &agent)).await;
         let Some(broker) = found.unwrap_or(Ok(None))? else {
@@ -116,6 +121,7 @@ impl TrustLink {
             spool: Spool::default(),
             applying: None,
             told: None,
+            reporter: Reporter::new(every),
         }))
     }
 
@@ -152,8 +158,9 @@ impl TrustLink {
             };
             asked.follower.tick(now);
             self.act(asked).await;
-            self.publish(asked);
             self.tell(asked);
+            self.report(asked);
+            self.publish(asked);
         }
     }
 
@@ -180,7 +187,9 @@ impl TrustLink {
 
     fn wait(&self, asked: &Asked) -> Duration {
         let connect_at = asked.carrier.is_none().then_some(asked.connect_at);
-        let deadlines = [asked.follower.deadline(), connect_at];
+        let is_connected = asked.connected_since.is_some();
+        let report = is_connected.then_some(asked.reporter.deadline());
+        let deadlines = [asked.follower.deadline(), connect_at, report];
         let next = deadlines.into_iter().flatten().min();
         next.map_or(LONGEST, |next| next.saturating_sub(self.now()).min(LONGEST))
     }
@@ -227,6 +236,7 @@ impl TrustLink {
             Arrived::Connected { keep_alive } => {
                 asked.connected_since = Some(now);
                 asked.follower.connected(keep_alive, now);
+                asked.reporter.connected();
                 if let Some(carrier) = &mut asked.carrier {
                     for topic in self.outbox.topics() {
                         carrier.subscribe(topic);
@@ -253,6 +263,7 @@ impl TrustLink {
             Arrived::Moved => {}
             Arrived::Ended { why, taken_over } => {
                 if taken_over {
+                    self.agent.note_taken_over();
                     self.show(|status| status.taken_over = status.taken_over.saturating_add(1));
                 }
                 self.ended(asked, Some(&why));
@@ -369,6 +380,31 @@ impl TrustLink {
             if let Err(outcome) = done {
                 asked.follower.applied(outcome, None, self.now());
             }
+        }
+    }
+
+    /// Publishes this device's status when it is due.
+    fn report(&mut self, asked: &mut Asked) {
+        if asked.connected_since.is_none() {
+            return;
+        }
+        let offered = asked.follower.offered();
+        let subject = Subject::of(self.agent.condition(), offered);
+        if !asked.reporter.is_due(&subject, chance(), self.now()) {
+            return;
+        }
+        let offered = offered.map(|offered| status::Offered {
+            root_version: offered.claims.map(|(root_version, _)| root_version),
+            sequence: offered.claims.map(|(_, sequence)| sequence),
+            code: offered.code.to_owned(),
+        });
+        if let Some(signed) = self.agent.sign_status(offered) {
+            self.outbox.put(Message {
+                topic: CarrierTopic::Status(signed.device).name(&signed.domain),
+                payload: signed.token.into(),
+                retain: true,
+                done: None,
+            });
         }
     }
 

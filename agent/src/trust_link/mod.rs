@@ -17,6 +17,7 @@ mod link_status;
 mod mqtt;
 mod outbox;
 mod pace;
+mod reporter;
 mod spool;
 mod wanted;
 

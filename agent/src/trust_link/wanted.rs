@@ -1,5 +1,6 @@
 //! What the link asks a broker for.
 
+use edgeseal_trust::carrier::CarrierTopic;
 use edgeseal_trust::document::Digest;
 use edgeseal_trust::id::TrustDomain;
 
@@ -17,25 +18,21 @@ pub enum Wanted {
 impl Wanted {
     /// The topic in this domain.
     pub fn topic(self, domain: &TrustDomain) -> String {
-        match self {
-            Self::Manifest => format!("edgeseal/{domain}/manifest"),
-            Self::Root(version) => format!("edgeseal/{domain}/root/{version}"),
-            Self::Shard(digest) => format!("edgeseal/{domain}/shard/{digest}"),
-        }
+        let topic = match self {
+            Self::Manifest => CarrierTopic::Manifest,
+            Self::Root(version) => CarrierTopic::Root(version),
+            Self::Shard(digest) => CarrierTopic::Shard(digest),
+        };
+        topic.name(domain)
     }
 
     /// What lies on this topic; nothing where it is no topic of a document of this domain.
     pub fn of(topic: &str, domain: &TrustDomain) -> Option<Self> {
-        let rest = topic.strip_prefix("edgeseal/")?;
-        let rest = rest.strip_prefix(domain.as_str())?.strip_prefix('/')?;
-        match rest.split_once('/') {
-            None => (rest == "manifest").then_some(Self::Manifest),
-            Some(("root", version)) => {
-                let number: u64 = version.parse().ok()?;
-                (number.to_string() == version).then_some(Self::Root(number))
-            }
-            Some(("shard", digest)) => Digest::parse(digest).map(Self::Shard),
-            Some(_) => None,
+        match CarrierTopic::parse(topic, domain)? {
+            CarrierTopic::Manifest => Some(Self::Manifest),
+            CarrierTopic::Root(version) => Some(Self::Root(version)),
+            CarrierTopic::Shard(digest) => Some(Self::Shard(digest)),
+            CarrierTopic::Answer(_) | CarrierTopic::Request(_) | CarrierTopic::Status(_) => None,
         }
     }
 }

@@ -78,6 +78,10 @@ impl Broker {
         }
     }
 
+    pub(crate) fn retained(&self, topic: &str) -> Option<Vec<u8>> {
+        self.inner().retained.get(topic).cloned()
+    }
+
     /// Every filter that was ever subscribed to.
     pub(crate) fn subscribed(&self) -> Vec<String> {
         self.inner().subscribed.clone()

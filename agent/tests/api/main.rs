@@ -13,6 +13,7 @@
 mod broker;
 mod callers;
 mod disk;
+mod doctor;
 mod domain;
 mod enrolled;
 mod gateway;
@@ -22,6 +23,7 @@ mod kill;
 mod limits;
 mod openapi;
 mod owner;
+mod packages;
 mod place;
 mod schema;
 mod service;

@@ -69,7 +69,15 @@ impl Place {
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let program = env!("CARGO_BIN_EXE_edgeseal-agent");
         let other = std::env::var_os("EDGESEAL_BENCH_AGENT");
-        let mut command = Command::new(other.unwrap_or_else(|| program.into()));
+        self.command_of(
+            Path::new(&other.unwrap_or_else(|| program.into())),
+            arguments,
+        )
+    }
+
+    /// As [`Place::command`], of a copy of the program.
+    pub(crate) fn command_of(&self, program: &Path, arguments: &[&str]) -> Command {
+        let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()

@@ -1,11 +1,14 @@
 //! Trust data over a broker: honest, hostile, away, and a real one.
 
 use crate::broker::{Broker, Mosquitto};
-use crate::domain::{Domain, enrolled};
+use crate::domain::{Domain, enrolled, own_key};
 use crate::http::PATIENCE;
 use crate::place::{Daemon, Place};
-use edgeseal_trust::document::{BundleReader, Digest};
-use edgeseal_trust::registry::DeviceState;
+use edgeseal_trust::document::{BundleReader, DeviceEntry, Digest, KeyEntry};
+use edgeseal_trust::id::{DeviceId, TrustDomain};
+use edgeseal_trust::registry::{DeviceState, KeyState};
+use edgeseal_trust::status::{StatusDraft, VerifiedStatus};
+use edgeseal_trust::time::UnixTime;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 
@@ -205,6 +208,90 @@ fn token_of_a_stranger() -> String {
     let signed = daemon.post("/v1/sign", &body).json();
     daemon.stop();
     signed["token"].as_str().unwrap().to_owned()
+}
+
+/// The status of `pump-1`, as soon as it is as wanted.
+fn status_until(
+    broker: &Broker,
+    place: &Place,
+    wanted: impl Fn(&StatusDraft) -> bool,
+) -> StatusDraft {
+    let device = DeviceId::parse("pump-1").unwrap();
+    let domain = TrustDomain::parse("farm").unwrap();
+    let key = own_key(place);
+    let entry = DeviceEntry {
+        id: device.clone(),
+        state: DeviceState::Active,
+        reason: None,
+        keys: vec![KeyEntry {
+            key,
+            state: KeyState::Active,
+            not_before: UnixTime::default(),
+            retired_at: None,
+        }],
+        roles: Vec::new(),
+        groups: Vec::new(),
+        serial: None,
+    };
+    let start = Instant::now();
+    let mut last = None;
+    while start.elapsed() < PATIENCE {
+        if let Some(token) = broker.retained("edgeseal/farm/status/pump-1") {
+            let peer = |_| entry.peer_keys().pop();
+            let verified = VerifiedStatus::verify(&token, &device, peer, &domain).unwrap();
+            if wanted(&verified.content) {
+                return verified.content;
+            }
+            last = Some(verified.content);
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{last:?}");
+}
+
+#[test]
+fn its_status_is_signed_and_tells_what_is_in_force_and_what_is_refused() {
+    let broker = Broker::start();
+    let (place, domain) = enrolled(&broker.upstream());
+    let daemon = place.start();
+    let status = status_until(&broker, &place, |status| status.sequence == 1);
+    assert_eq!((status.root_version, &status.offered), (1, &None));
+    let verify =
+        json!({"token": token_of_a_stranger(), "topic": "site/pump-7/x", "payload_b64": ""});
+    assert_eq!(
+        daemon.post("/v1/verify", &verify).json()["code"],
+        "unknown-key"
+    );
+    publish(&broker, &documents(&domain, &place, 5, DeviceState::Active));
+    let status = status_until(&broker, &place, |status| status.sequence == 5);
+    assert_eq!(status.counts["unknown-key"], 1);
+    let refusal = status.last_refusal.unwrap();
+    assert_eq!((&*refusal.code, refusal.sender), ("unknown-key", None));
+    publish(&broker, &documents(&domain, &place, 4, DeviceState::Active));
+    let status = status_until(&broker, &place, |status| status.offered.is_some());
+    let offered = status.offered.unwrap();
+    assert_eq!((&*offered.code, offered.sequence), ("rollback", Some(4)));
+    assert_eq!(status.sequence, 5);
+    // Whoever signs what is wrong is named; whoever is only written in it is not.
+    let signed = daemon.post(
+        "/v1/sign",
+        &json!({"topic": "site/pump-1/x", "payload_b64": ""}),
+    );
+    let token = signed.json()["token"].as_str().unwrap().to_owned();
+    let altered = json!({"token": token, "topic": "site/pump-1/x", "payload_b64": "eA=="});
+    assert_eq!(
+        daemon.post("/v1/verify", &altered).json()["code"],
+        "payload"
+    );
+    publish(&broker, &documents(&domain, &place, 6, DeviceState::Active));
+    let status = status_until(&broker, &place, |status| status.sequence == 6);
+    let refusal = status.last_refusal.unwrap();
+    let sender = refusal.sender.map(|sender| sender.to_string());
+    assert_eq!(
+        (&*refusal.code, sender.as_deref()),
+        ("payload", Some("pump-1"))
+    );
+    daemon.stop();
 }
 
 #[test]

@@ -14,7 +14,7 @@ pub(super) enum Middle {
     /// The embedded broker itself is hostile.
     Embedded(BrokerHandle),
     /// Somebody else's broker, and a hostile client that hears everything.
-    External(Connection),
+    External(Box<Connection>),
 }
 
 impl Middle {
@@ -23,7 +23,7 @@ impl Middle {
         if let Some(endpoint) = endpoint {
             let hostile = Connection::open(&endpoint, "edgeseal-demo-mallory", &["site/#"]).await;
             let hostile = hostile.map_err(|why| why.to_string())?;
-            return Ok((Self::External(hostile), endpoint));
+            return Ok((Self::External(Box::new(hostile)), endpoint));
         }
         let local = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let broker = Broker::bind(local).await.map_err(|why| why.to_string())?;

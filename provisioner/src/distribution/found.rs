@@ -1,8 +1,8 @@
 //! What a broker keeps.
 
 use super::topic;
-use super::topics::CarrierTopic;
 use crate::mqtt::{Connection, MqttError};
+use edgeseal_trust::carrier::{CarrierKind, CarrierTopic, filter};
 use edgeseal_trust::document::{Document, Root};
 use edgeseal_trust::id::TrustDomain;
 use std::collections::BTreeMap;
@@ -22,18 +22,20 @@ pub(super) struct Found {
 
 impl Found {
     /// Looks. MQTT tells nobody that a topic has no retained message: where something is missing that may not be there, this
-    /// takes a second.
+    /// takes half a second.
     pub(super) async fn look(
         connection: &mut Connection,
         domain: &TrustDomain,
         roots: &[Document<Root>],
     ) -> Result<Self, MqttError> {
         let manifest = topic(domain, CarrierTopic::Manifest);
-        let all_roots = format!("edgeseal/{domain}/root/+");
+        let all_roots = filter(CarrierKind::Root, domain);
         let filters = [manifest.as_str(), all_roots.as_str()];
         connection.subscribe(&filters).await?;
+        connection.answered().await?;
         let mut found = Self::default();
-        loop {
+        let started = Instant::now();
+        while started.elapsed() < ENOUGH {
             let patience = if found.has_all(roots) { MOMENT } else { QUIET };
             match connection.receive(patience).await? {
                 None => break,
@@ -65,17 +67,16 @@ pub(super) async fn fetch(
 ) -> Result<BTreeMap<String, Vec<u8>>, MqttError> {
     let filters: Vec<&str> = topics.iter().map(String::as_str).collect();
     connection.subscribe(&filters).await?;
+    connection.answered().await?;
     let mut got = BTreeMap::new();
-    let mut last = Instant::now();
-    while got.len() < topics.len() {
+    let started = Instant::now();
+    while got.len() < topics.len() && started.elapsed() < ENOUGH {
         match connection.receive(QUIET).await? {
             Some(arrival) if arrival.retain && topics.contains(&arrival.topic) => {
                 got.insert(arrival.topic, arrival.payload);
-                last = Instant::now();
             }
-            // Something else arrives without end.
-            Some(_) if last.elapsed() < ENOUGH => {}
-            _ => break,
+            Some(_) => {}
+            None => break,
         }
     }
     connection.unsubscribe(&filters).await?;
@@ -85,7 +86,8 @@ pub(super) async fn fetch(
 /// After everything that is expected has come, something else may.
 const MOMENT: Duration = Duration::from_millis(50);
 /// After so long without a message nothing more comes: a broker sends what it keeps at once.
-const QUIET: Duration = Duration::from_secs(1);
-const ENOUGH: Duration = Duration::from_secs(30);
+const QUIET: Duration = Duration::from_millis(500);
+/// Messages of others, without end, are no reason to stay.
+const ENOUGH: Duration = Duration::from_secs(60);
 /// More roots than any domain ever has.
 const MOST_ROOTS: usize = 1024;

@@ -26,22 +26,8 @@ pub(super) fn not_ahead(
         notice(style, line);
         return Ok(None);
     };
-    let place = |manifest: &Document<Manifest>| {
-        (manifest.content().root_version, manifest.content().sequence)
-    };
     match place(&theirs).cmp(&place(ours)) {
-        Ordering::Greater => {
-            let (root_version, sequence) = place(&theirs);
-            let reason = format!(
-                "the broker has sequence {sequence} under root version {root_version}, and this registry is behind it at {}",
-                ours.content().sequence
-            );
-            Err(CommandError::no("broker-ahead", reason).hint(format!(
-                "another copy of the registry has published: get its state (git pull, or your backup). If there is none: \
-                 edgeseal publish --sequence {}; if a registrar key may be stolen: edgeseal registrar rotate",
-                sequence.saturating_add(1)
-            )))
-        }
+        Ordering::Greater => Err(ahead(&theirs, Some(ours))),
         Ordering::Equal if theirs.payload_digest() != ours.payload_digest() => {
             let reason = format!(
                 "the broker has another manifest with the sequence {}",
@@ -53,6 +39,45 @@ pub(super) fn not_ahead(
         }
         _ => Ok(Some(theirs)),
     }
+}
+
+/// As [`not_ahead`], before the registry's next manifest is signed; `last` is its last one.
+///
+/// # Errors
+/// `broker-ahead`.
+pub(super) fn before_signing(
+    found: &Found,
+    roots: &[Document<Root>],
+    last: Option<&Document<Manifest>>,
+) -> Result<()> {
+    let octets = found.manifest.as_deref();
+    let Some(theirs) = octets.and_then(|octets| believed(octets, roots)) else {
+        return Ok(());
+    };
+    match last {
+        Some(last) if place(&theirs) <= place(last) => Ok(()),
+        _ => Err(ahead(&theirs, last)),
+    }
+}
+
+fn place(manifest: &Document<Manifest>) -> (u64, u64) {
+    (manifest.content().root_version, manifest.content().sequence)
+}
+
+fn ahead(theirs: &Document<Manifest>, ours: Option<&Document<Manifest>>) -> CommandError {
+    let (root_version, sequence) = place(theirs);
+    let behind = match ours {
+        Some(ours) => format!("is behind it at {}", ours.content().sequence),
+        None => "has published nothing".to_owned(),
+    };
+    let reason = format!(
+        "the broker has sequence {sequence} under root version {root_version}, and this registry {behind}"
+    );
+    CommandError::no("broker-ahead", reason).hint(format!(
+        "another copy of the registry has published: get its state (git pull, or your backup). If there is none: \
+         edgeseal publish --sequence {}; if a registrar key may be stolen: edgeseal registrar rotate",
+        sequence.saturating_add(1)
+    ))
 }
 
 fn judge_roots(found: &Found, roots: &[Document<Root>], style: Style) -> Result<()> {

@@ -4,21 +4,23 @@
 //! come roots and shards, which are read back, then the manifest that names them, and what no kept manifest names goes last.
 //! The same publish again goes on where it stopped.
 
+mod arrived;
 mod found;
 mod judge;
-mod topics;
+
+pub(crate) use arrived::{Arrived, wait};
 
 use crate::command::reach;
 use crate::error::{CommandError, Exit, Result};
 use crate::mqtt::{Arrival, Connection, Endpoint, MqttError};
 use crate::registry::{Carried, Registry};
 use crate::render::{Style, notice, progress};
+use edgeseal_trust::carrier::CarrierTopic;
 use edgeseal_trust::document::{Digest, Document, Manifest, Root};
 use edgeseal_trust::id::TrustDomain;
 use found::Found;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
-use topics::CarrierTopic;
 
 /// Puts what the registry published last on one broker.
 pub(crate) struct Publisher {
@@ -68,7 +70,7 @@ pub(crate) fn publish(
         let published = runtime.block_on(async {
             let mut publisher = Publisher::connect(endpoint, registry.domain(), style).await?;
             let published = publisher.publish(registry, shards).await;
-            publisher.connection.close().await;
+            publisher.close().await;
             published
         });
         match (published, pauses.next()) {
@@ -78,6 +80,26 @@ pub(crate) fn publish(
             }
             (published, _) => return published,
         }
+    }
+}
+
+/// Looks whether the broker is ahead of the registry, before anything is signed: a sequence must not be signed with two contents
+/// because a registry came from a backup. A broker that cannot be reached is found out about later.
+///
+/// # Errors
+/// `broker-ahead`.
+pub(crate) fn judge(registry: &Registry, endpoint: &Endpoint, style: Style) -> Result<()> {
+    let (roots, last) = (registry.roots()?, registry.manifest()?);
+    let domain = registry.domain();
+    let found = runtime()?.block_on(async {
+        let mut publisher = Publisher::connect(endpoint, domain, style).await.ok()?;
+        let found = Found::look(&mut publisher.connection, domain, &roots).await;
+        publisher.close().await;
+        found.ok()
+    });
+    match found {
+        Some(found) => judge::before_signing(&found, &roots, last.as_ref()),
+        None => Ok(()),
     }
 }
 
@@ -109,6 +131,11 @@ impl Publisher {
             url: endpoint.url(),
             style,
         })
+    }
+
+    /// Says goodbye.
+    pub(crate) async fn close(self) {
+        self.connection.close().await;
     }
 
     /// Puts roots, shards and manifest there, reads back what it put, and removes what is left over. Whoever calls it holds the

@@ -58,16 +58,6 @@ impl Desk {
         &mut self.registry
     }
 
-    /// The join tokens.
-    pub(crate) fn tokens(&self) -> &Tokens {
-        &self.tokens
-    }
-
-    /// The join tokens, to add some.
-    pub(crate) fn tokens_mut(&mut self) -> &mut Tokens {
-        &mut self.tokens
-    }
-
     /// What waits, and what was refused.
     pub(crate) fn pending(&self) -> &Pending {
         &self.pending

@@ -93,7 +93,7 @@ impl Desk {
         device.roles.extend(token.roles.iter().cloned());
         device.groups.extend(token.groups.iter().cloned());
         device.tidy();
-        device.join = Some(token.id.clone());
+        device.join = Some(token.id);
         if request.draft.serial.is_some() {
             device.serial.clone_from(&request.draft.serial);
         }

@@ -7,6 +7,7 @@ use rumqttc::v5::mqttbytes::v5::{
 };
 use rumqttc::v5::{Event, EventLoop};
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use tokio::sync::{mpsc, oneshot};
 
@@ -18,6 +19,8 @@ pub(super) type Expected = oneshot::Sender<Answer>;
 /// One connection's worker.
 pub(super) struct Worker {
     arrivals: mpsc::Sender<Publish>,
+    /// Octets of payloads that arrived and were not taken yet.
+    octets: Arc<AtomicUsize>,
     publishes: Line,
     subscribes: Line,
     unsubscribes: Line,
@@ -33,6 +36,7 @@ impl Worker {
     /// With a line each of PUBLISH, SUBSCRIBE, UNSUBSCRIBE.
     pub(super) fn new(
         arrivals: mpsc::Sender<Publish>,
+        octets: Arc<AtomicUsize>,
         lines: [mpsc::UnboundedReceiver<Expected>; 3],
     ) -> Self {
         let [publishes, subscribes, unsubscribes] = lines.map(|handed_over| Line {
@@ -41,6 +45,7 @@ impl Worker {
         });
         Self {
             arrivals,
+            octets,
             publishes,
             subscribes,
             unsubscribes,
@@ -79,12 +84,19 @@ impl Worker {
         Ok(())
     }
 
+    /// Mosquitto 2.0.11 sends far more than the receive maximum that it was told when many retained messages wait, so the bound
+    /// here is one on octets.
     fn arrived(&self, publish: Publish) -> Result<(), String> {
         let is_best_effort = publish.qos == QoS::AtMostOnce;
-        match self.arrivals.try_send(publish) {
-            Ok(()) => Ok(()),
-            Err(_) if is_best_effort => Ok(()),
-            Err(_) => Err("the broker sends more than it was told it may".to_owned()),
+        let octets = publish.payload.len();
+        let before = self.octets.fetch_add(octets, Ordering::Relaxed);
+        if before < MOST_OCTETS && self.arrivals.try_send(publish).is_ok() {
+            return Ok(());
+        }
+        self.octets.fetch_sub(octets, Ordering::Relaxed);
+        match is_best_effort {
+            true => Ok(()),
+            false => Err("the broker sends more than it was told it may".to_owned()),
         }
     }
 }
@@ -125,3 +137,6 @@ fn granted(ack: &SubAck) -> Answer {
     let refused = codes.find(|code| !matches!(code, SubscribeReasonCode::Success(_)));
     refused.map_or(Ok(()), |code| Err(format!("{code:?}")))
 }
+
+/// As much as the largest documents have that may be unacknowledged.
+const MOST_OCTETS: usize = 64 << 20;

@@ -1,15 +1,18 @@
 //! Files that are whole or not there: written beside their place, on disk, then renamed.
 
 use crate::error::{CommandError, Result};
-use std::fs::File;
-use std::io::Write;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 /// Writes files of one directory so that each is replaced at once; all are on disk after
-/// [`Batch::commit`].
+/// [`Batch::commit`]. Thousands of them are flushed side by side: one after the other, each waits for the disk.
 pub(crate) struct Batch<'a> {
     dir: &'a Path,
+    mode: u32,
     written: Vec<(PathBuf, PathBuf)>,
+    unflushed: Vec<(PathBuf, File)>,
 }
 
 impl<'a> Batch<'a> {
@@ -21,8 +24,19 @@ impl<'a> Batch<'a> {
         std::fs::create_dir_all(dir).map_err(|why| CommandError::io("create", dir, &why))?;
         Ok(Self {
             dir,
+            mode: 0o666, // as far as the user's mask lets them
             written: Vec::new(),
+            unflushed: Vec::new(),
         })
+    }
+
+    /// The same for files that nobody else may read.
+    #[must_use]
+    pub(crate) fn private(self) -> Self {
+        Self {
+            mode: 0o600,
+            ..self
+        }
     }
 
     /// Writes `bytes` beside the file `name`. The registry's lock is held: nobody else uses the
@@ -33,25 +47,51 @@ impl<'a> Batch<'a> {
     pub(crate) fn add(&mut self, name: &str, bytes: &[u8]) -> Result<()> {
         let temporary = self.dir.join(format!(".{name}.tmp"));
         let write = |path: &Path| {
-            let mut file = File::create(path)?;
+            let mut options = OpenOptions::new();
+            options.write(true).create(true).truncate(true);
+            let mut file = options.mode(self.mode).open(path)?;
             file.write_all(bytes)?;
-            file.sync_all()
+            Ok(file)
         };
-        write(&temporary).map_err(|why| CommandError::io("write", &temporary, &why))?;
+        let file = write(&temporary).map_err(|why| CommandError::io("write", &temporary, &why))?;
+        self.unflushed.push((temporary.clone(), file));
         self.written.push((temporary, self.dir.join(name)));
-        Ok(())
+        if self.unflushed.len() < MOST_UNFLUSHED {
+            return Ok(());
+        }
+        self.flush()
     }
 
     /// Puts every file into its place, in the order of [`Batch::add`].
     ///
     /// # Errors
     /// The system refuses; files before that one are in place, those after it are as before.
-    pub(crate) fn commit(self) -> Result<()> {
+    pub(crate) fn commit(mut self) -> Result<()> {
+        self.flush()?;
         for (temporary, path) in &self.written {
             std::fs::rename(temporary, path)
                 .map_err(|why| CommandError::io("replace", path, &why))?;
         }
         sync_directory(self.dir)
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let unflushed = std::mem::take(&mut self.unflushed);
+        let flush = |(path, file): &(PathBuf, File)| {
+            let flushed = file.sync_all();
+            flushed.map_err(|why| CommandError::io("write", path, &why))
+        };
+        let share = unflushed.len().div_ceil(FLUSHERS).max(1);
+        std::thread::scope(|scope| {
+            let flushers: Vec<_> = unflushed
+                .chunks(share)
+                .map(|share| scope.spawn(move || share.iter().try_for_each(flush)))
+                .collect();
+            flushers.into_iter().try_for_each(|flusher| {
+                let ended = flusher.join();
+                ended.unwrap_or_else(|_| Err(CommandError::io("flush", self.dir, &interrupted())))
+            })
+        })
     }
 }
 
@@ -89,3 +129,13 @@ pub(crate) fn sync_directory(dir: &Path) -> Result<()> {
     let synced = File::open(dir).and_then(|dir| dir.sync_all());
     synced.map_err(|why| CommandError::io("sync", dir, &why))
 }
+
+/// A thread that flushed did not come to its end.
+fn interrupted() -> io::Error {
+    io::ErrorKind::Interrupted.into()
+}
+
+/// Files that are open at one time.
+const MOST_UNFLUSHED: usize = 256;
+/// Threads that wait for the disk side by side.
+const FLUSHERS: usize = 16;

@@ -5,12 +5,13 @@ use edgeseal_trust::document::{DeviceEntry, KeyEntry};
 use edgeseal_trust::enrollment::JoinId;
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::key::{KeyId, VerifyingKey};
-use edgeseal_trust::registry::{DeviceState, KeyState};
+use edgeseal_trust::registry::{Device, DeviceState, KeyState, PeerKey};
 use edgeseal_trust::time::UnixTime;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use sha2::{Digest, Sha256};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A device in the registry.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
@@ -128,6 +129,23 @@ impl DeviceRecord {
             groups: self.groups.clone(),
             serial: self.serial.clone(),
         }
+    }
+
+    /// Its key of that name, as it verifies what the device has signed.
+    pub(crate) fn peer_key(&self, kid: KeyId) -> Option<PeerKey> {
+        let key = self.keys.iter().find(|key| key.key.id() == kid)?;
+        Some(PeerKey {
+            key: key.key.clone(),
+            state: key.state,
+            not_before: key.not_before,
+            retired_at: key.retired_at,
+            device: Arc::new(Device {
+                id: self.id.clone(),
+                state: self.state,
+                roles: self.roles.as_slice().into(),
+                groups: self.groups.as_slice().into(),
+            }),
+        })
     }
 
     /// The file, below `devices`, that keeps a device of this id: the first octet of SHA-256 of it.

@@ -27,7 +27,7 @@ mod prepared;
 mod published;
 mod tokens;
 
-pub(crate) use atomic::{replace_file, sync_directory};
+pub(crate) use atomic::{Batch, replace_file, sync_directory};
 pub(crate) use broker_settings::BrokerSettings;
 pub(crate) use carried::Carried;
 pub(crate) use device::{DeviceRecord, KeyRecord, key_state_word, state_word};
@@ -36,7 +36,6 @@ pub(crate) use pending::{Pending, PendingRequest};
 pub(crate) use tokens::{TokenRecord, TokenUse, Tokens};
 
 use crate::error::{CommandError, Exit, Result};
-use atomic::Batch;
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName, TrustDomain};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::limits;

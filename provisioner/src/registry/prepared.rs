@@ -3,7 +3,7 @@
 use super::atomic::{self, Batch};
 use super::{Registry, load};
 use crate::error::{CommandError, Result};
-use edgeseal_trust::document::Digest;
+use edgeseal_trust::document::{Digest, Document, Manifest};
 use edgeseal_trust::limits;
 use std::io;
 use std::path::PathBuf;
@@ -27,6 +27,20 @@ impl Registry {
         batch.commit()?;
         atomic::write(&self.prepared_dir(), FILE, manifest)?;
         Ok(self.prepared_dir().join(FILE))
+    }
+
+    /// The manifest that waits for signatures, and its path.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    pub(crate) fn prepared(&self) -> Result<Option<(PathBuf, Document<Manifest>)>> {
+        let path = self.prepared_dir().join(FILE);
+        let Some(octets) = load::read_if_there(&path, limits::MANIFEST_OCTETS)? else {
+            return Ok(None);
+        };
+        let manifest = Document::<Manifest>::load(&octets);
+        let manifest = manifest.map_err(|why| load::corrupt(&path, None, &why.to_string()))?;
+        Ok(Some((path, manifest)))
     }
 
     /// A shard of the prepared manifest that the last publish does not have.

@@ -7,6 +7,9 @@ mod reject;
 mod request;
 mod rotation;
 
+#[cfg(test)]
+mod tests;
+
 pub use join::{InvalidJoinId, JOIN_TYP, JoinDraft, JoinId, JoinToken};
 pub use join_file::{Broker, JoinFile, JoinFileRejection, Secret};
 pub use reject::{JoinRejection, RotationRejection};

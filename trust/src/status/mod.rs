@@ -166,8 +166,10 @@ impl StatusDraft {
         if !self.codes().all(is_code) {
             return Err(StatusRefusal::Text("code"));
         }
-        let is_token =
-            |text: &String| (1..=limits::TOKEN_OCTETS).contains(&text.len()) && printable(text);
+        let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+        let is_token = |text: &String| {
+            (1..=limits::TOKEN_OCTETS).contains(&text.len()) && text.bytes().all(plain)
+        };
         if !self.clone.iter().flatten().all(is_token) {
             return Err(StatusRefusal::Text("clone"));
         }

@@ -21,11 +21,13 @@ mod error;
 pub mod fuzzing;
 mod index;
 mod key_cache;
+mod look;
 mod record;
 mod report;
 mod state_file;
 
 pub use error::StoreError;
+pub use look::Look;
 pub use report::{Applied, IndexReport, OpenReport, Outcome, Peer, PeerPage, Recovery};
 
 use crate::document::{Digest, Document, Manifest, Root, shard_of};

@@ -55,6 +55,13 @@ impl StateFile {
         Ok((file, recovery))
     }
 
+    /// What [`StateFile::open`] would find; nothing is written.
+    pub(super) fn look(dir: &Path, used: bool) -> Result<(State, Recovery), StoreError> {
+        let [first, second] = NAMES.map(|name| read_generation(&dir.join(name)));
+        let (file, recovery) = Self::judge(dir, [first?, second?], used);
+        Ok((file.state, recovery))
+    }
+
     /// The state in force.
     pub(super) const fn state(&self) -> &State {
         &self.state

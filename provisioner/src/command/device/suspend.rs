@@ -43,12 +43,16 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         DeviceState::Active | DeviceState::Suspended => {}
     }
     let plan = args.at_once.plan(&registry)?;
+    let before = device.clone();
     device.state = DeviceState::Suspended;
     if args.reason.is_some() {
         device.reason.clone_from(&args.reason);
     }
-    registry.put_device(device)?;
-    registry.save()?;
-    let json = json!({ "device": id, "state": DeviceState::Suspended });
+    let changed = device != before;
+    if changed {
+        registry.put_device(device)?;
+        registry.save()?;
+    }
+    let json = json!({ "device": id, "state": DeviceState::Suspended, "changed": changed });
     plan.carry_out(&mut registry, context, &format!("{id} is suspended"), json)
 }

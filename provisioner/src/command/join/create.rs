@@ -5,7 +5,7 @@ use crate::command::publish::Signers;
 use crate::command::{Context, Signing, duration};
 use crate::error::{CommandError, Exit, Result};
 use crate::keys::{self, PassphraseSource};
-use crate::registry::{Access, Registry, TokenRecord, sync_directory};
+use crate::registry::{Access, Batch, Registry, TokenRecord, replace_file};
 use crate::render::{Report, progress};
 use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::enrollment::{Broker, JoinDraft, JoinFile, JoinId, Secret};
@@ -13,9 +13,7 @@ use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::key::SigningKey;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 /// What it is given.
@@ -110,8 +108,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let cards = args.cards(&registry)?;
     keys::make_directory(&args.out)?;
     let made = press.all(&cards, context)?;
-    press.write("README.txt", instructions(&made).as_bytes(), 0o644)?;
-    sync_directory(&args.out)?;
+    replace_file(&args.out.join("README.txt"), instructions(&made).as_bytes())?;
     Ok(report(args, &made))
 }
 
@@ -194,10 +191,12 @@ impl Press<'_> {
                 tokens.put(token);
             }
             self.registry.save_tokens(&mut tokens)?;
+            let mut batch = Batch::new(&self.args.out)?.private();
             for (id, file) in &files {
-                self.write(&file_name(id), file, 0o600)?;
+                batch.add(&file_name(id), file)?;
                 bar.inc(1);
             }
+            batch.commit()?;
         }
         bar.finish_and_clear();
         Ok(made)
@@ -243,22 +242,6 @@ impl Press<'_> {
             refused: BTreeMap::new(),
         };
         Ok((record, file.write()))
-    }
-
-    fn write(&self, name: &str, octets: &[u8], mode: u32) -> Result<()> {
-        let path = self.args.out.join(name);
-        let write = |path: &Path| {
-            let mut options = std::fs::OpenOptions::new();
-            let mut file = options
-                .write(true)
-                .create(true)
-                .truncate(true)
-                .mode(mode)
-                .open(path)?;
-            file.write_all(octets)?;
-            file.sync_all()
-        };
-        write(&path).map_err(|why| CommandError::io("write", &path, &why))
     }
 }
 

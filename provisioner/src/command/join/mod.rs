@@ -13,7 +13,7 @@ use clap::Subcommand;
 #[derive(Subcommand)]
 pub(crate) enum Verb {
     /// Make join files: one a card, each enrolls one device
-    Create(create::Args),
+    Create(Box<create::Args>),
     /// Show the join tokens: unused, used by whom, refused how often
     List(list::Args),
     /// Take back a join token that was not used

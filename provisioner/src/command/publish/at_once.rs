@@ -2,14 +2,16 @@
 
 use super::deliver::{carried_json, carried_text, not_distributed};
 use super::{Fleet, Outcome, Signers, Wish, sign_with};
-use crate::command::{Context, Reach, Signing};
-use crate::distribution::{self, Shards};
+use crate::command::{Context, Reach, Signing, duration};
+use crate::distribution::{self, Arrived, Shards};
 use crate::error::{CommandError, Exit, Result};
 use crate::mqtt::Endpoint;
 use crate::registry::Registry;
 use crate::render::Report;
 use edgeseal_trust::document::{Document, Manifest};
 use serde_json::{Value, json};
+use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The options.
 #[derive(clap::Args)]
@@ -21,6 +23,17 @@ pub(crate) struct AtOnce {
     /// Change only the registry: the next publish carries it
     #[arg(long)]
     no_publish: bool,
+    /// Wait until every agent says that it has applied it, so long at most; 60s unless said otherwise
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "60s",
+        value_parser = duration::parse,
+        conflicts_with = "no_publish"
+    )]
+    wait: Option<u64>,
 }
 
 /// What will be done once the registry is changed.
@@ -30,7 +43,14 @@ pub(crate) enum Plan {
     /// Nothing: it was not asked for.
     NotAsked,
     /// Sign and put it on the broker.
-    Ready(Box<(Signers, Endpoint)>),
+    Ready(Box<Ready>),
+}
+
+/// What publishing takes.
+pub(crate) struct Ready {
+    signers: Signers,
+    endpoint: Endpoint,
+    wait_seconds: Option<u64>,
 }
 
 impl AtOnce {
@@ -47,7 +67,11 @@ impl AtOnce {
             (true, Some(endpoint)) => {
                 let root = registry.root()?;
                 let signers = Signers::open(&self.signing, root.content())?;
-                Plan::Ready(Box::new((signers, endpoint)))
+                Plan::Ready(Box::new(Ready {
+                    signers,
+                    endpoint,
+                    wait_seconds: self.wait,
+                }))
             }
             (true, None) => Plan::Missing("the domain has no broker (edgeseal domain broker)"),
             (false, Some(_)) => Plan::Missing("no registrar keys are named (--keys)"),
@@ -59,7 +83,7 @@ impl AtOnce {
 }
 
 impl Plan {
-    /// Publishes the registry as it is now; `done` is what the verb did, a sentence without its full stop, and stands whatever
+    /// Publishes the registry as it is now, unless `json` does not say `changed` and it is published already; `done` is what the verb did, a sentence without its full stop, and stands whatever
     /// happens here.
     ///
     /// # Errors
@@ -72,11 +96,12 @@ impl Plan {
         done: &str,
         mut json: Value,
     ) -> Result<Report> {
+        let changed = json.get("changed") == Some(&Value::Bool(true));
         let stands = format!("{done}; ");
         let (text, published) = match self {
             Self::NotAsked => (format!("{done}. {NEXT_PUBLISH}"), Value::Null),
             Self::Missing(what) => {
-                if is_published(registry)? {
+                if !changed && is_published(registry)? {
                     (format!("{done}. It is published."), Value::Null)
                 } else {
                     let reason = format!("{stands}the devices do not know: {what}");
@@ -88,19 +113,7 @@ impl Plan {
                     .hint("next: edgeseal publish --keys DIR, or the same command with --no-publish if that is to wait"));
                 }
             }
-            Self::Ready(ready) => {
-                let (signers, endpoint) = *ready;
-                let sequence = sign(registry, &signers, context, &stands)?;
-                let carried =
-                    distribution::publish(registry, &endpoint, Shards::Changed, context.style)
-                        .map_err(|why| not_distributed(why, sequence, &stands))?;
-                let text = format!(
-                    "{done}. Published as sequence {sequence}.\n{}",
-                    carried_text(&carried)
-                );
-                let published = json!({ "sequence": sequence, "broker": carried_json(&carried) });
-                (text, published)
-            }
+            Self::Ready(ready) => ready.publish(registry, context, done, changed)?,
         };
         if let Some(object) = json.as_object_mut() {
             object.insert("published".to_owned(), published);
@@ -109,27 +122,58 @@ impl Plan {
     }
 }
 
-/// Signs unless everything is signed already, and gives the sequence in force.
-fn sign(
-    registry: &mut Registry,
-    signers: &Signers,
-    context: &Context,
-    stands: &str,
-) -> Result<u64> {
-    if is_published(registry)?
-        && let Some(manifest) = registry.manifest()?
-    {
-        return Ok(manifest.content().sequence);
+impl Ready {
+    fn publish(
+        &self,
+        registry: &mut Registry,
+        context: &Context,
+        done: &str,
+        changed: bool,
+    ) -> Result<(String, Value)> {
+        let (stands, endpoint) = (format!("{done}; "), &self.endpoint);
+        let judged = distribution::judge(registry, endpoint, context.style);
+        judged.map_err(|why| not_signed(why, &stands))?;
+        let sequence = self.sign(registry, context, &stands, changed)?;
+        let carried = distribution::publish(registry, endpoint, Shards::Changed, context.style)
+            .map_err(|why| not_distributed(why, sequence, &stands))?;
+        let mut text = format!(
+            "{done}. Published as sequence {sequence}.\n{}",
+            carried_text(&carried)
+        );
+        let mut applied = None;
+        if let Some(seconds) = self.wait_seconds {
+            let patience = Duration::from_secs(seconds);
+            let arrived = distribution::wait(registry, endpoint, patience, context.style)?;
+            if !arrived.missing.is_empty() {
+                return Err(not_everywhere(&arrived, seconds, &stands, sequence));
+            }
+            let _ = write!(text, "\nAll {} agents have applied it.", arrived.applied);
+            applied = Some(arrived.applied);
+        }
+        let carried = carried_json(&carried);
+        let json = json!({ "sequence": sequence, "broker": carried, "applied": applied });
+        Ok((text, json))
     }
-    let signed = sign_with(registry, signers, &Wish::default(), context.style);
-    let signed = signed.map_err(|mut why| {
-        why.reason = format!("{stands}not published: {}", why.reason);
-        let hint = why.hint.take().unwrap_or_default();
-        why.hint(format!("{hint}; next: edgeseal publish --keys DIR"))
-    })?;
-    match signed {
-        Outcome::Prepared(prepared) => Err(prepared.waits(stands)),
-        Outcome::Signed(signed) => Ok(signed.manifest.content().sequence),
+
+    /// Signs, unless nothing was changed and everything is signed already, and gives the sequence in force.
+    fn sign(
+        &self,
+        registry: &mut Registry,
+        context: &Context,
+        stands: &str,
+        changed: bool,
+    ) -> Result<u64> {
+        if !changed
+            && is_published(registry)?
+            && let Some(manifest) = registry.manifest()?
+        {
+            return Ok(manifest.content().sequence);
+        }
+        let signed = sign_with(registry, &self.signers, &Wish::default(), context.style);
+        match signed.map_err(|why| not_signed(why, stands))? {
+            Outcome::Prepared(prepared) => Err(prepared.waits(stands)),
+            Outcome::Signed(signed) => Ok(signed.manifest.content().sequence),
+        }
     }
 }
 
@@ -150,5 +194,34 @@ fn is_published(registry: &Registry) -> Result<bool> {
     Ok(fleet.digests() == last.shards)
 }
 
+fn not_everywhere(arrived: &Arrived, seconds: u64, stands: &str, sequence: u64) -> CommandError {
+    let missing = arrived.missing.iter().take(SHOWN);
+    let mut missing: Vec<String> = missing.map(ToString::to_string).collect();
+    if arrived.missing.len() > SHOWN {
+        missing.push("...".to_owned());
+    }
+    let all = arrived.applied.saturating_add(arrived.missing.len());
+    let reason = format!(
+        "{stands}published as sequence {sequence}; after {} {} of {all} agents say that they have applied it; not yet: {}",
+        duration::show(seconds),
+        arrived.applied,
+        missing.join(", ")
+    );
+    CommandError::new(Exit::TemporaryFailure, "not-everywhere", reason).hint(
+        "those that are switched off learn of it when they are back: edgeseal fleet status --watch",
+    )
+}
+
+fn not_signed(mut why: CommandError, stands: &str) -> CommandError {
+    why.reason = format!("{stands}not published: {}", why.reason);
+    why.hint = Some(match why.hint {
+        Some(hint) if hint.contains("edgeseal publish") => hint,
+        Some(hint) => format!("{hint}; next: edgeseal publish --keys DIR"),
+        None => "next: edgeseal publish --keys DIR".to_owned(),
+    });
+    why
+}
+
 /// What every device learns only from the next manifest.
 const NEXT_PUBLISH: &str = "The other devices learn of it with the next publish.";
+const SHOWN: usize = 10;

@@ -28,7 +28,7 @@ pub(super) fn run(file: &Path, registry: &Registry) -> Result<Signed> {
     }
     let mut new = Vec::new();
     for digest in &content.shards {
-        if !registry.has_shard(*digest) {
+        if !registry.has_shard(*digest, None) {
             let shard = registry.prepared_shard(*digest);
             let lost = |_| superseded(format!("the registry does not have its shard {digest}"));
             new.push((*digest, shard.map_err(lost)?));
@@ -41,7 +41,11 @@ pub(super) fn run(file: &Path, registry: &Registry) -> Result<Signed> {
     let shards_changed = shards.len();
     registry.keep_published(manifest.octets(), shards)?;
     registry.prune(content)?;
-    registry.drop_prepared()?;
+    // One that was prepared since then waits on.
+    let prepared = registry.prepared()?;
+    if prepared.is_none_or(|(_, other)| other.content().sequence <= content.sequence) {
+        registry.drop_prepared()?;
+    }
     Ok(Signed {
         manifest,
         shards_changed,

@@ -53,6 +53,18 @@ impl Targets {
         Ok(targets)
     }
 
+    /// Refuses to sign for a broker that is ahead of the registry, unless it is told a sequence: a copy of the registry that came
+    /// from a backup would sign one twice.
+    ///
+    /// # Errors
+    /// `broker-ahead`.
+    pub(super) fn judge(&self, registry: &Registry, style: Style) -> Result<()> {
+        match &self.broker {
+            Some(broker) => distribution::judge(registry, broker, style),
+            None => Ok(()),
+        }
+    }
+
     /// Hands out what was published: to the file first, which no network keeps from being written.
     ///
     /// # Errors

@@ -112,6 +112,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
             yes: args.yes,
             refresh: args.refresh,
         };
+        if args.sequence.is_none() {
+            targets.judge(&registry, context.style)?;
+        }
         match sign_next(&mut registry, &args.signing, &wish, context.style)? {
             Outcome::Prepared(prepared) => return Err(prepared.waits("")),
             Outcome::Signed(signed) => signed,

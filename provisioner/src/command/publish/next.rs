@@ -11,7 +11,7 @@ use crate::registry::Registry;
 use crate::render::{Style, notice};
 use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::document::{
-    Digest, Document, DocumentRejection, DocumentType, Manifest, Root, sign,
+    Digest, Document, DocumentRejection, DocumentType, Manifest, Root, Unverified, sign,
 };
 use std::path::PathBuf;
 
@@ -93,6 +93,12 @@ pub(crate) fn sign_with(
     warn_of_expiry(root, reading, style);
     let sequence = judge_sequence(wish.sequence, registry, last, root.version)?;
     let keys = signers.of(root)?;
+    if wish.refresh
+        && keys.len() < needed(root)
+        && let Some(waiting) = waiting(registry, root, last, reading)?
+    {
+        return Ok(Outcome::Prepared(waiting));
+    }
     if !wish.refresh {
         enrollment::retire_due(registry, reading.time)?;
         registry.save()?;
@@ -130,7 +136,7 @@ pub(crate) fn sign_with(
     let changed: Vec<(Digest, &[u8])> = match &fleet {
         Some(fleet) => fleet
             .shards()
-            .filter(|(digest, _)| !registry.has_shard(*digest))
+            .filter(|(digest, octets)| !registry.has_shard(*digest, Some(octets.len())))
             .collect(),
         None => Vec::new(),
     };
@@ -147,6 +153,7 @@ pub(crate) fn sign_with(
     let shards_changed = changed.len();
     registry.keep_published(&document, changed)?;
     registry.prune(manifest.content())?;
+    registry.drop_prepared()?;
     Ok(Outcome::Signed(Signed {
         manifest,
         shards_changed,
@@ -165,6 +172,29 @@ impl Prepared {
             "where another registrar key is: edgeseal publish sign {path} --keys DIR; then here: edgeseal publish --signed {path}"
         ))
     }
+}
+
+/// A prepared manifest that may still be published: what waits for signatures is more than a refresh, and no timer takes its place.
+fn waiting(
+    registry: &Registry,
+    root: &Root,
+    last: Option<&Manifest>,
+    reading: ClockReading,
+) -> Result<Option<Prepared>> {
+    let Some((path, document)) = registry.prepared()? else {
+        return Ok(None);
+    };
+    let manifest = document.content();
+    let is_next = manifest.root_version == root.version
+        && manifest.expires_at > reading.time
+        && last.is_none_or(|last| manifest.sequence > last.sequence);
+    let signed = Unverified::parse(document.octets(), DocumentType::Manifest);
+    Ok(is_next.then(|| Prepared {
+        path,
+        sequence: manifest.sequence,
+        signatures: signed.map_or(0, |signed| signed.kids().count()),
+        needed: needed(root),
+    }))
 }
 
 fn judge_clock(

@@ -215,7 +215,7 @@ const SILENT: [&str; 2] = ["pending-full", "request-topic"];
 const BATCH: usize = 2000;
 const BATCH_OCTETS: usize = 8 << 20;
 /// A batch ends when nothing more comes for so long,
-const PAUSE: Duration = Duration::from_millis(30);
+const PAUSE: Duration = Duration::from_millis(100);
 /// and after so long in any case.
 const LONGEST_BATCH: Duration = Duration::from_millis(1500);
 const MOST_ANSWERS: usize = 50_000;

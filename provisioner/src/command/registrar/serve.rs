@@ -49,8 +49,8 @@ struct Registrar<'a> {
     account: Account,
     /// The broker may not have the newest manifest.
     is_behind: bool,
-    /// When an overlap ends, as far as is known.
-    next_look: Instant,
+    /// When was looked last whether an overlap has ended.
+    looked_at: Option<Instant>,
 }
 
 /// Why a round ended.
@@ -75,7 +75,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         runtime: distribution::runtime()?,
         is_behind: registry.manifest()?.is_some(),
         account: Account::default(),
-        next_look: Instant::now(),
+        looked_at: None,
         args,
         context,
     };
@@ -145,7 +145,8 @@ impl Registrar<'_> {
     fn turn(&mut self, batch: &[Incoming], line: &mut Line) -> Result<()> {
         let now = clock::now();
         let is_idle = batch.is_empty() && !self.is_behind;
-        if is_idle && Instant::now() < self.next_look {
+        let has_looked = self.looked_at.is_some_and(|at| at.elapsed() < LOOK);
+        if is_idle && has_looked {
             return self.runtime.block_on(line.take_back_old(now));
         }
         let now = judged_clock(self.args.signing.unsynchronized_clock)?;
@@ -162,7 +163,7 @@ impl Registrar<'_> {
             distribution::publish(desk.registry(), &self.endpoint, shards, self.style())?;
             self.is_behind = false;
         }
-        self.next_look = Instant::now() + LOOK;
+        self.looked_at = Some(Instant::now());
         drop(desk);
         self.tell(&judged, begun);
         let answered = judged

@@ -32,7 +32,7 @@ fn a_token_enrolls_one_key_and_says_the_same_to_it_again() {
     }
     let desk = rig.desk();
     assert_eq!(desk.registry().devices().len(), 1);
-    assert_eq!(desk.tokens().get(&card.id).unwrap().refused["join-used"], 2);
+    assert_eq!(desk.tokens.get(&card.id).unwrap().refused["join-used"], 2);
     assert_eq!(desk.pending().refused()["join-used"].count, 2);
 }
 
@@ -67,7 +67,7 @@ fn what_a_token_does_not_allow_is_refused_and_counted_with_it() {
         assert_eq!(code(&rig.take(&request)), expected);
     }
     let desk = rig.desk();
-    let refused = |card: &super::Card| desk.tokens().get(&card.id).unwrap().refused.clone();
+    let refused = |card: &super::Card| desk.tokens.get(&card.id).unwrap().refused.clone();
     assert_eq!(refused(&bound).len(), 2);
     assert_eq!(refused(&late)["join-expired"], 1);
     assert_eq!(refused(&fresh)["device-exists"], 1);
@@ -125,9 +125,9 @@ fn a_revoked_token_enrolls_nobody_and_old_requests_bring_nobody_back() {
     let request = used.request("pump-1", &key(10));
     assert_eq!(code(&rig.take(&request)), "enrolled");
     let mut desk = rig.desk();
-    let mut row = desk.tokens().get(&revoked.id).unwrap().clone();
+    let mut row = desk.tokens.get(&revoked.id).unwrap().clone();
     row.revoked_at = Some(NOW);
-    desk.tokens_mut().put(row);
+    desk.tokens.put(row);
     assert_eq!(
         code(&desk.take(&revoked.request("pump-2", &key(11)), None, NOW)),
         "join-revoked"

@@ -68,7 +68,7 @@ impl Rig {
     fn card(&self, number: u8, change: impl FnOnce(&mut JoinDraft)) -> Card {
         let (card, record) = forged(number, &key(2), change);
         let mut desk = self.desk();
-        desk.tokens_mut().put(record);
+        desk.tokens.put(record);
         desk.commit().unwrap();
         card
     }

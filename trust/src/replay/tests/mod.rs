@@ -2,7 +2,9 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 mod bounds;
+mod epochs;
 mod histories;
+mod honest;
 mod rules;
 mod statements;
 mod storage;

@@ -1,9 +1,13 @@
 //! The first root, and the chain of roots.
 
-use super::super::{Current, InForce, Offer, evaluate};
+use super::super::{Current, InForce, Offer, evaluate, judge_successor};
 use super::{Agent, Bundle, code};
-use crate::document::fixture::{authority, entry, manifest, root, signed_manifest, signed_root};
-use crate::document::{Document, Root};
+use crate::document::fixture::{
+    EXPIRES, ISSUED, authority, entry, key, manifest, root, signed_manifest, signed_root,
+};
+use crate::document::{
+    Authority, Document, DocumentType, Root, Unverified, add_signatures, signers,
+};
 use crate::id::TrustDomain;
 use crate::time::UnixTime;
 use crate::words::Words;
@@ -251,4 +255,45 @@ fn without_anything_offered_nothing_changes() {
         .unwrap();
     assert!(matches!(update.in_force, InForce::NoManifest(None)));
     assert_eq!(update.mark, None);
+}
+
+#[test]
+fn a_successor_is_judged_alone_as_in_a_chain() {
+    let held: Document<Root> = Document::load(&signed_root(&root(1), &[1, 2])).unwrap();
+    let next = held.content().successor(
+        authority(2, &[2, 3, 4]),
+        authority(1, &[13]),
+        ISSUED.plus(60),
+        EXPIRES,
+    );
+    assert_eq!((next.version, &next.domain), (2, &held.content().domain));
+    let judge = |root: &Root, seeds: &[u8]| {
+        let judged = judge_successor(&held, &signed_root(root, seeds));
+        judged.err().map_or("accepted", |why| why.code())
+    };
+    assert_eq!(judge(&next, &[1, 2, 3]), "accepted");
+    assert_eq!(judge(&next, &[2, 3]), "accepted", "of both thresholds");
+    assert_eq!(judge(&next, &[1, 2]), "threshold", "not of its own");
+    assert_eq!(judge(&next, &[3, 4]), "threshold", "not of the one before");
+    assert_eq!(judge(&root(1), &[1, 2]), "root-version");
+    assert_eq!(judge(&root(3), &[1, 2]), "root-version");
+    let barn = Root {
+        domain: TrustDomain::parse("barn").unwrap(),
+        ..next.clone()
+    };
+    assert_eq!(judge(&barn, &[1, 2, 3]), "domain");
+
+    // where the keys lie in several places: who has signed by now
+    let unsigned = signed_root(&next, &[]);
+    let by_one = add_signatures(&unsigned, DocumentType::Root, &[&key(3)]).unwrap();
+    let both = add_signatures(&by_one, DocumentType::Root, &[&key(2), &key(9)]).unwrap();
+    let signed = |octets: &[u8], authority: &Authority| {
+        let document = Unverified::parse(octets, DocumentType::Root).unwrap();
+        signers(&document, authority).unwrap()
+    };
+    let kid = |seed| key(seed).public().id();
+    assert_eq!(signed(&unsigned, &next.root), []);
+    assert_eq!(signed(&by_one, &held.content().root), [kid(3)]);
+    assert_eq!(signed(&both, &next.root), [kid(3), kid(2)]);
+    assert!(judge_successor(&held, &both).is_ok());
 }

@@ -227,3 +227,6 @@ fn version(text: &str) -> Option<u64> {
 }
 
 const PREFIX: &str = "edgeseal";
+
+#[cfg(test)]
+mod tests;

@@ -144,3 +144,6 @@ fn parse(token: &[u8]) -> Result<Unverified<'_>, Rejection> {
         read_or_refused => read_or_refused,
     }
 }
+
+#[cfg(test)]
+mod tests;
