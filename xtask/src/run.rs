@@ -83,6 +83,6 @@ pub(crate) fn io(what: &str) -> impl FnOnce(io::Error) -> TaskError {
 
 fn shown(command: &Command) -> String {
     let program = command.get_program().to_string_lossy().into_owned();
-    let arguments = command.get_arguments().map(|one| one.to_string_lossy());
+    let arguments = command.get_args().map(|one| one.to_string_lossy());
     arguments.fold(program, |line, argument| format!("{line} {argument}"))
 }
