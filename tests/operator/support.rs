@@ -134,6 +134,7 @@ impl Place {
             device: Some(DeviceId::parse(device).unwrap()),
             serial: Some("10000000abcdef01".into()),
             issued_at: None,
+            join: None,
         };
         let request = draft.sign(key).unwrap();
         self.write(name, &request);

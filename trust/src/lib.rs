@@ -3,7 +3,9 @@
 //! It takes octets and `now` and returns a value. Nothing here reads a clock, a file, the network,
 //! the environment or a source of randomness, except the module `store`, which keeps trust documents.
 
+pub mod carrier;
 pub mod clock;
+pub mod clone;
 pub mod document;
 pub mod enrollment;
 pub mod grant;
@@ -13,6 +15,7 @@ pub mod key;
 pub mod limits;
 pub mod registry;
 pub mod replay;
+pub mod status;
 pub mod store;
 pub mod time;
 pub mod token;

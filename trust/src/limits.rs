@@ -48,6 +48,10 @@ pub const STATEMENT_TOPICS: usize = 4096;
 pub const WILLS: usize = 64;
 /// Accepted tokens whose content is remembered, to prove a clone.
 pub const RECENT_TOKENS: usize = 1024;
+/// Accepted tokens whose whole text is kept, so that others can judge the proof of a clone.
+pub const RECENT_TEXTS: usize = 256;
+/// Notices about epochs that wait to be taken.
+pub const EPOCH_NOTICES: usize = 8;
 
 /// Largest manifest, in octets.
 pub const MANIFEST_OCTETS: usize = 1 << 20;
@@ -63,6 +67,26 @@ pub const BUNDLE_OCTETS: u64 = 256 << 20;
 pub const BUNDLE_ROOTS: usize = 256;
 /// Largest enrollment request, in octets.
 pub const REQUEST_OCTETS: usize = 16 << 10;
+/// Largest join file, in octets.
+pub const JOIN_FILE_OCTETS: usize = 256 << 10;
+/// Longest lifetime of a join token, in seconds (366 days).
+pub const JOIN_LIFETIME_SECONDS: u64 = 366 * DAY;
+/// Longest URL, user name or password of a broker, in octets.
+pub const BROKER_TEXT_OCTETS: usize = 1024;
+/// Largest answer to a request, in octets.
+pub const ANSWER_OCTETS: usize = 4096;
+/// Longest status token, in octets of its compact text: the most that its parts can come to.
+pub const STATUS_OCTETS: usize = 20 << 10;
+/// Longest lifetime of a status token, in seconds (366 days).
+pub const STATUS_LIFETIME_SECONDS: u64 = 366 * DAY;
+/// Most counters of one status.
+pub const STATUS_COUNTS: usize = 32;
+/// Most notices of one status.
+pub const STATUS_NOTICES: usize = 8;
+/// Longest code that a status tells, in octets.
+pub const CODE_OCTETS: usize = 32;
+/// Longest version of a program, in octets.
+pub const VERSION_OCTETS: usize = 64;
 /// Most signatures on one document.
 pub const SIGNATURES: usize = 16;
 /// Most root keys, and most registrar keys, that a root names.

@@ -51,6 +51,7 @@ impl Identity {
             device,
             serial: self.stored.serial.clone(),
             issued_at: now,
+            join: None,
         };
         let octets = draft.sign(&self.key).map_err(IdentityError::Request)?;
         let words = Words::of_request(&octets);

@@ -107,6 +107,7 @@ fn judge(memory: &mut ReplayMemory, counter: u64) -> &'static str {
     let device = DeviceId::parse("sensor-1").unwrap();
     let id = TokenId::parse(&format!("1.1.{counter}")).unwrap();
     let sighting = Sighting {
+        token: "",
         consumer: &consumer,
         kid: KeyId::from_octets([1; 32]),
         device: &device,

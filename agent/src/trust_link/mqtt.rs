@@ -11,7 +11,7 @@ use rumqttc::v5::mqttbytes::v5::{
     SubscribeReasonCode, Unsubscribe,
 };
 use rumqttc::v5::{
-    AsyncClient, ConnectionError, Event, EventLoop, MqttOptions, Request, StateError,
+    AsyncClient, ClientError, ConnectionError, Event, EventLoop, MqttOptions, Request, StateError,
 };
 use rumqttc::{NetworkOptions, Outgoing, TlsConfiguration, Transport};
 use std::collections::VecDeque;
@@ -99,7 +99,7 @@ impl Carrier {
 
     fn flush(&mut self) {
         while let Some(request) = self.backlog.pop_front() {
-            if let Err(request) = try_send(&self.client, request) {
+            if let Some(request) = try_send(&self.client, request) {
                 self.backlog.push_front(request);
                 return;
             }
@@ -113,8 +113,8 @@ impl Drop for Carrier {
     }
 }
 
-/// The client takes its requests apart and gives them back whole where it has no room.
-fn try_send(client: &AsyncClient, request: Request) -> Result<(), Request> {
+/// The client takes requests in parts, and gives one back whole where it has no room.
+fn try_send(client: &AsyncClient, request: Request) -> Option<Request> {
     let sent = match request {
         Request::Publish(publish) => {
             let topic = String::from_utf8_lossy(&publish.topic).into_owned();
@@ -127,10 +127,10 @@ fn try_send(client: &AsyncClient, request: Request) -> Result<(), Request> {
         }
         _ => Ok(()),
     };
-    sent.map_err(|error| match error {
-        rumqttc::v5::ClientError::Request(request)
-        | rumqttc::v5::ClientError::TryRequest(request) => request,
-    })
+    match sent {
+        Ok(()) => None,
+        Err(ClientError::Request(request) | ClientError::TryRequest(request)) => Some(request),
+    }
 }
 
 fn options(broker: &Broker, login: Login, client_id: &str) -> MqttOptions {

@@ -10,6 +10,7 @@
     missing_docs
 )]
 
+mod broker;
 mod callers;
 mod disk;
 mod doctor;
@@ -26,4 +27,5 @@ mod packages;
 mod place;
 mod schema;
 mod service;
+mod trust_link;
 mod unenrolled;

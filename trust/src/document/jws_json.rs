@@ -20,6 +20,8 @@ pub enum DocumentType {
     Request,
     /// What the root keys sign: who the authorities are.
     Root,
+    /// What a device signs, with both keys, to go on with a new key.
+    Rotation,
 }
 
 /// Content that comes signed.
@@ -54,6 +56,7 @@ impl DocumentType {
             Self::Manifest => "edgeseal-manifest+json",
             Self::Request => "edgeseal-request+json",
             Self::Root => "edgeseal-root+json",
+            Self::Rotation => "edgeseal-rotation+json",
         }
     }
 
@@ -61,7 +64,7 @@ impl DocumentType {
     pub const fn octets(self) -> usize {
         match self {
             Self::Manifest => limits::MANIFEST_OCTETS,
-            Self::Request => limits::REQUEST_OCTETS,
+            Self::Request | Self::Rotation => limits::REQUEST_OCTETS,
             Self::Root => limits::ROOT_OCTETS,
         }
     }
@@ -117,7 +120,25 @@ pub fn verify<'a>(
     document: &'a Unverified,
     authority: &Authority,
 ) -> Result<&'a [u8], DocumentRejection> {
-    let mut valid: u32 = 0;
+    let valid = signers(document, authority)?.len();
+    let valid = u32::try_from(valid).unwrap_or(u32::MAX);
+    let needed = authority.threshold();
+    if valid < needed {
+        return Err(DocumentRejection::Threshold { valid, needed });
+    }
+    Ok(&document.payload)
+}
+
+/// The keys of `authority` that have signed `document`, each once: who still has to, is among the
+/// others. It says nothing of the threshold.
+///
+/// # Errors
+/// [`DocumentRejection::Signature`] when one of them is wrong.
+pub fn signers(
+    document: &Unverified,
+    authority: &Authority,
+) -> Result<Vec<KeyId>, DocumentRejection> {
+    let mut valid = Vec::new(); // `Unverified` holds a key's signature once
     for signature in &document.signatures {
         let Some(key) = authority.key(signature.kid) else {
             continue;
@@ -126,13 +147,9 @@ pub fn verify<'a>(
         if !key.verifies(&input, &signature.octets) {
             return Err(DocumentRejection::Signature(signature.kid));
         }
-        valid = valid.saturating_add(1); // `Unverified` holds a key's signature once
+        valid.push(signature.kid);
     }
-    let needed = authority.threshold();
-    if valid < needed {
-        return Err(DocumentRejection::Threshold { valid, needed });
-    }
-    Ok(&document.payload)
+    Ok(valid)
 }
 
 /// A document of `payload`, signed by each of `keys`.

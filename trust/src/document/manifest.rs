@@ -114,7 +114,7 @@ pub(super) fn check_shard_count(count: u32) -> Result<(), DocumentRejection> {
 }
 
 /// Refuses a name that occurs twice.
-pub(super) fn once_each<'a, N: Display + Ord + 'a>(
+pub(crate) fn once_each<'a, N: Display + Ord + 'a>(
     what: &'static str,
     names: impl IntoIterator<Item = &'a N>,
 ) -> Result<(), DocumentRejection> {

@@ -15,14 +15,15 @@ mod shard;
 
 pub use bundle::{BundleError, BundleReader, BundleRejection, BundleWriter};
 pub use digest::Digest;
-pub use jws_json::{DocumentType, Signed, Unverified, add_signatures, sign, verify};
+pub use jws_json::{DocumentType, Signed, Unverified, add_signatures, sign, signers, verify};
 pub use manifest::Manifest;
 pub use reject::DocumentRejection;
 pub use root::{Authority, Root};
 pub use shard::{DeviceEntry, KeyEntry, Shard, shard_of};
 
 pub(crate) use jwk::JwkText;
-pub(crate) use read::{Versioned, read, short_text, write};
+pub(crate) use manifest::once_each;
+pub(crate) use read::{Versioned, at_most, at_most_octets, malformed, read, short_text, write};
 
 /// A root or manifest that is believed, with the exact octets it came in.
 ///
@@ -97,7 +98,7 @@ pub(crate) fn without_line_end(octets: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-const FORMAT: u64 = 1;
+pub(crate) const FORMAT: u64 = 1;
 
 #[cfg(test)]
 pub(crate) mod fixture;

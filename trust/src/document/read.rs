@@ -88,6 +88,7 @@ pub(crate) fn at_most_octets(octets: &[u8], limit: usize) -> Result<(), Document
     Ok(())
 }
 
-fn malformed(why: impl ToString) -> DocumentRejection {
+/// Refuses a form.
+pub(crate) fn malformed(why: impl ToString) -> DocumentRejection {
     DocumentRejection::Malformed(why.to_string())
 }

@@ -90,6 +90,25 @@ impl Root {
         }))
     }
 
+    /// The root after this one: exactly one version higher, of the same domain. It takes the signatures
+    /// of the thresholds of both.
+    pub fn successor(
+        &self,
+        root: Authority,
+        registrar: Authority,
+        issued_at: UnixTime,
+        expires_at: UnixTime,
+    ) -> Self {
+        Self {
+            domain: self.domain.clone(),
+            version: self.version.saturating_add(1),
+            issued_at,
+            expires_at,
+            root,
+            registrar,
+        }
+    }
+
     fn check(&self) -> Result<(), DocumentRejection> {
         if self.version == 0 {
             return Err(DocumentRejection::Zero("version"));

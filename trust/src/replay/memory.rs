@@ -1,6 +1,7 @@
 //! The memory of one receiver: decides by what was accepted before, and remembers.
 
 use super::consumer::{Consumer, Consumers, Newcomer};
+use super::epochs::{EpochNotice, Epochs, Notices, Seen};
 use super::order::{Order, Place, Statement};
 use super::recent::{self, Recent};
 use super::record::{SEEDS_PER_RECORD, WILLS_PER_RECORD};
@@ -32,7 +33,8 @@ pub struct ReplayMemory {
     pub(super) slots: Slots,
     recent: Recent,
     clones: u64,
-    clone: Option<CloneProof>,
+    clone: Option<CloneAlarm>,
+    notices: Notices,
 }
 
 /// Bounds of a memory. At a bound a token is not judged; nothing is forgotten to make room, except
@@ -59,13 +61,15 @@ pub enum Past {
 
 /// The proof that a key is in two places: two valid tokens with one id say different things.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub struct CloneProof {
+pub struct CloneAlarm {
     /// The key.
     pub kid: KeyId,
     /// Its owner.
     pub device: DeviceId,
     /// The id that was used twice.
     pub id: TokenId,
+    /// Both tokens, for [`crate::clone::prove`]; nothing where the first was accepted too long ago.
+    pub tokens: Option<[String; 2]>,
 }
 
 /// How full a memory is.
@@ -93,6 +97,8 @@ pub(super) struct Key {
     pub(super) epoch: u64,
     pub(super) last_accepted: UnixTime,
     pub(super) expires_at: UnixTime,
+    /// For notices; not written to the file.
+    pub(super) epochs: Epochs,
 }
 
 #[derive(Debug)]
@@ -141,6 +147,7 @@ impl ReplayMemory {
             recent: Recent::default(),
             clones: 0,
             clone: None,
+            notices: Notices::default(),
         }
     }
 
@@ -155,10 +162,12 @@ impl ReplayMemory {
         let content = recent::content(sighting.topic, &sighting.payload_hash);
         if self.recent.contradicts(sighting.kid, sighting.id, &content) {
             self.clones = self.clones.saturating_add(1);
-            self.clone = Some(CloneProof {
+            let accepted = self.recent.text(sighting.kid, sighting.id);
+            self.clone = Some(CloneAlarm {
                 kid: sighting.kid,
                 device: sighting.device.clone(),
                 id: sighting.id,
+                tokens: accepted.map(|text| [text.to_owned(), sighting.token.to_owned()]),
             });
             return Ok(Err(Rejection::CloneProven { id: sighting.id }));
         }
@@ -166,12 +175,16 @@ impl ReplayMemory {
         match self.decide(sighting, self.consumers.numbered(consumer)) {
             Ok(decision) => {
                 let accepted = decision.accepted;
-                self.recent.remember(sighting.kid, sighting.id, content);
+                let (kid, id) = (sighting.kid, sighting.id);
+                self.recent.remember(kid, id, content, sighting.token);
                 self.remember(sighting, consumer, decision);
                 Ok(Ok(accepted))
             }
             Err(Refusal::Failed(failure)) => Err(failure),
-            Err(Refusal::Rejected(rejection)) => Ok(Err(rejection)),
+            Err(Refusal::Rejected(rejection)) => {
+                self.notice_old_epoch(sighting, &rejection);
+                Ok(Err(rejection))
+            }
         }
     }
 
@@ -219,8 +232,13 @@ impl ReplayMemory {
     }
 
     /// The newest proof of a clone that has not been taken yet.
-    pub fn take_clone_proof(&mut self) -> Option<CloneProof> {
+    pub fn take_clone_proof(&mut self) -> Option<CloneAlarm> {
         self.clone.take()
+    }
+
+    /// The notices about epochs that have not been taken yet, oldest first.
+    pub fn take_notices(&mut self) -> Vec<EpochNotice> {
+        self.notices.take()
     }
 
     /// The bounds it was made with.
@@ -497,6 +515,9 @@ impl ReplayMemory {
             key.epoch = sighting.id.epoch;
             slots.change(key.slot);
         }
+        if let Some(notice) = key.epochs.accepted(&seen(sighting)) {
+            self.notices.add(notice);
+        }
         key.last_accepted = key.last_accepted.max(now);
         key.expires_at = key.expires_at.max(expires_at);
         if let Some(consumer) = self.consumers.numbered_mut(consumer) {
@@ -522,6 +543,15 @@ impl ReplayMemory {
         }
     }
 
+    fn notice_old_epoch(&mut self, sighting: &Sighting<'_>, rejection: &Rejection) {
+        if let Rejection::OldEpoch { .. } = rejection
+            && let Some(key) = self.keys.get_mut(&sighting.kid)
+            && let Some(notice) = key.epochs.refused(&seen(sighting))
+        {
+            self.notices.add(notice);
+        }
+    }
+
     fn remember_will(&mut self, sighting: &Sighting<'_>, consumer: u64) {
         let kid = sighting.kid;
         let wills = self.wills.entry((consumer, kid)).or_default();
@@ -533,6 +563,17 @@ impl ReplayMemory {
                 .push(self.slots.take(Owner::Wills(consumer, kid, part)));
         }
         wills.slots.iter().for_each(|slot| self.slots.change(*slot));
+    }
+}
+
+fn seen<'a>(sighting: &Sighting<'a>) -> Seen<'a> {
+    Seen {
+        kid: sighting.kid,
+        device: sighting.device,
+        id: sighting.id,
+        issued_at: sighting.issued_at,
+        leeway_seconds: sighting.leeway_seconds,
+        now: sighting.now.time,
     }
 }
 

@@ -5,6 +5,7 @@
 //! slots, which the edge writes before it uses a verdict (see [`ReplayMemory::write_changes`]).
 
 mod consumer;
+mod epochs;
 mod memory;
 mod order;
 mod recent;
@@ -18,7 +19,8 @@ mod window;
 #[cfg(test)]
 mod tests;
 
-pub use memory::{Bounds, CloneProof, Counts, Past, ReplayMemory};
+pub use epochs::{EpochNotice, EpochNoticeKind};
+pub use memory::{Bounds, CloneAlarm, Counts, Past, ReplayMemory};
 pub use record::Record;
 pub use restore::Restoration;
 pub use sweep::Sweep;
@@ -38,6 +40,8 @@ pub type ConsumerId = Arc<str>;
 /// A token about which everything else has been found right, before it is accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Sighting<'a> {
+    /// The token itself, kept for the proof of a clone.
+    pub token: &'a str,
     /// Who would get it.
     pub consumer: &'a ConsumerId,
     /// The key that signed it.

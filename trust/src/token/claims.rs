@@ -47,13 +47,13 @@ pub struct MessageClaims<'a> {
 
 /// Which claims are required.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Profile {
+pub(crate) enum Profile {
     Login,
     Message,
 }
 
 impl<'a> Claims<'a> {
-    pub(super) fn read(octets: &'a [u8], profile: Profile) -> Result<Self, Rejection> {
+    pub(crate) fn read(octets: &'a [u8], profile: Profile) -> Result<Self, Rejection> {
         match profile {
             Profile::Message => usual::read(octets),
             Profile::Login => None,

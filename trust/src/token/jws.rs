@@ -2,7 +2,7 @@
 
 use super::{ALG, Part, Rejection};
 use crate::json::{self, ObjectError, Value};
-use crate::key::{KeyId, VerifyingKey, digest_from_text};
+use crate::key::{KeyId, SigningKey, VerifyingKey, digest_from_text};
 use crate::limits;
 use data_encoding::BASE64URL_NOPAD;
 use memchr::memchr;
@@ -11,6 +11,7 @@ use std::borrow::Cow;
 /// A token whose size, shape and header are right, and of which nothing is believed. It shows its
 /// `kid` only, to look the key up.
 pub struct Unverified<'a> {
+    text: &'a [u8],
     signing_input: &'a [u8],
     claims: Vec<u8>,
     signature: [u8; 64],
@@ -24,8 +25,17 @@ impl<'a> Unverified<'a> {
     /// # Errors
     /// The [`Rejection`] of the first of these checks that refuses.
     pub fn parse(token: &'a [u8], typ: &'static str) -> Result<Self, Rejection> {
-        if token.len() > limits::TOKEN_OCTETS {
-            let (found, limit) = (token.len(), limits::TOKEN_OCTETS);
+        Self::parse_within(token, typ, limits::TOKEN_OCTETS)
+    }
+
+    /// The same with another limit than that of a message, in octets.
+    pub(crate) fn parse_within(
+        token: &'a [u8],
+        typ: &'static str,
+        limit: usize,
+    ) -> Result<Self, Rejection> {
+        let found = token.len();
+        if found > limit {
             return Err(Rejection::Size { found, limit });
         }
         let parts = Parts::split(token)?;
@@ -39,6 +49,7 @@ impl<'a> Unverified<'a> {
         let kid = read_header(header, typ)?;
         let signing_input = parts.signing_input;
         Ok(Self {
+            text: token,
             signing_input,
             claims,
             signature,
@@ -52,6 +63,11 @@ impl<'a> Unverified<'a> {
         self.kid
     }
 
+    /// The token as it was received.
+    pub(super) fn text(&self) -> &'a str {
+        std::str::from_utf8(self.text).unwrap_or_default() // base64url and dots
+    }
+
     /// That it was parsed as what it is now judged as: else a statement could pass for a message.
     pub(super) fn expect_typ(&self, typ: &'static str) -> Result<(), Rejection> {
         if self.typ == typ {
@@ -63,13 +79,26 @@ impl<'a> Unverified<'a> {
 
     /// The claims' JSON text, once `key` has verified the signature over the received octets: the
     /// only way to it.
-    pub(super) fn verified_claims(&self, key: &VerifyingKey) -> Result<&[u8], Rejection> {
+    pub(crate) fn verified_claims(&self, key: &VerifyingKey) -> Result<&[u8], Rejection> {
         if key.id() == self.kid && key.verifies(self.signing_input, &self.signature) {
             Ok(&self.claims)
         } else {
             Err(Rejection::Signature)
         }
     }
+}
+
+/// A token of `claims`, signed by `key` (RFC 7515 section 7.1).
+pub(crate) fn compact(typ: &str, claims: &[u8], key: &SigningKey) -> String {
+    let kid = key.public().id();
+    let header = format!(r#"{{"alg":"{ALG}","typ":"{typ}","kid":"{kid}"}}"#);
+    let mut token = BASE64URL_NOPAD.encode(header.as_bytes());
+    token.push('.');
+    BASE64URL_NOPAD.encode_append(claims, &mut token);
+    let signature = key.sign(token.as_bytes());
+    token.push('.');
+    BASE64URL_NOPAD.encode_append(&signature, &mut token);
+    token
 }
 
 /// The three parts as received, none of them empty.

@@ -7,6 +7,7 @@ use crate::id::{Audience, DeviceId, TrustDomain};
 use crate::key::SigningKey;
 use crate::limits;
 use crate::registry::Role;
+use crate::status::{StatusDraft, StatusRefusal};
 use crate::time::UnixTime;
 use crate::topic::{InvalidTopic, Topic};
 use data_encoding::BASE64URL_NOPAD;
@@ -244,6 +245,14 @@ impl Minter {
             r#","iat":{issued_at},"exp":{expires_at},"jti":"{id}"}}"#
         );
         self.sign(&self.headers.login, &claims)
+    }
+
+    /// Signs the device's status.
+    ///
+    /// # Errors
+    /// [`StatusRefusal`]: what a reader would reject is not signed.
+    pub fn mint_status(&self, draft: &StatusDraft) -> Result<String, StatusRefusal> {
+        draft.sign(&self.key, &self.domain, &self.device)
     }
 
     fn allow<'a>(

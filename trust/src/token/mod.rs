@@ -10,9 +10,11 @@ mod reject;
 mod usual;
 mod verify;
 
+pub(crate) use claims::Profile;
 pub use claims::{Claims, MessageClaims};
 pub use id::{InvalidTokenId, Stream, TokenId};
 pub use jws::Unverified;
+pub(crate) use jws::compact;
 pub use mint::{Draft, LoginDraft, MintRefusal, Minter, PayloadHash};
 pub use properties::{BoundHashes, Properties};
 pub use reject::{Failure, Part, Rejection};
@@ -20,6 +22,7 @@ pub use verify::{
     Addressed, AsPublished, Check, Memory, ReceiveRule, Received, Receiver, Trace, Unsynchronized,
     Verdict, Verified, verify, verify_login,
 };
+pub(crate) use verify::{Claimed, expect_owner};
 
 use crate::limits;
 use serde::{Deserialize, Serialize};

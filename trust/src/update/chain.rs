@@ -82,6 +82,20 @@ fn successor(
     Ok(next)
 }
 
+/// Judges the root that is to follow `held`, alone: exactly one version higher, of the same domain,
+/// signed by the thresholds of both. For whoever makes one; an agent follows a whole chain.
+///
+/// # Errors
+/// [`UpdateRejection`] of the first check that refuses; its document is root 1.
+pub fn judge_successor(
+    held: &Document<Root>,
+    octets: &[u8],
+) -> Result<Document<Root>, UpdateRejection> {
+    let (found, _) = claim(octets).map_err(|why| refused(1, why))?;
+    expect_next(Some(held.content().version), found)?;
+    successor(held.content(), octets, 1)
+}
+
 fn expect_next(before: Option<u64>, found: u64) -> Result<(), UpdateRejection> {
     match before.map(|version| version.saturating_add(1)) {
         Some(expected) if expected != found => {

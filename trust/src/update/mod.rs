@@ -11,6 +11,7 @@ mod order;
 mod reject;
 
 pub use apply::{Evaluation, Held, Nothing, Taken, UpdateError, read_bundle};
+pub use chain::judge_successor;
 pub use reject::{DocumentName, UpdateRejection};
 
 use crate::document::{Digest, Document, DocumentRejection, Manifest, Root};

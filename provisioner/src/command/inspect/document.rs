@@ -18,6 +18,7 @@ pub(crate) fn inspect(octets: &[u8], trust: &Trust) -> Result<Option<Finding>> {
         DocumentType::Root,
         DocumentType::Manifest,
         DocumentType::Request,
+        DocumentType::Rotation,
     ];
     for kind in signed {
         if let Ok(document) = Unverified::parse(line, kind) {
@@ -27,6 +28,7 @@ pub(crate) fn inspect(octets: &[u8], trust: &Trust) -> Result<Option<Finding>> {
                 DocumentType::Manifest => manifest(line, trust)?,
                 DocumentType::Request => request(line)?,
                 DocumentType::Root => root(line, trust)?,
+                DocumentType::Rotation => rotation(line),
             };
             let kids: Vec<String> = document.kids().map(|kid| kid.to_string()).collect();
             let signed = format!("signatures said to be by: {}", kids.join(" "));
@@ -97,6 +99,16 @@ fn request(octets: &[u8]) -> Result<Finding> {
         ),
         content: Value::Null,
     })
+}
+
+/// Whether the old key signed it, only the registry can say.
+fn rotation(octets: &[u8]) -> Finding {
+    Finding {
+        kind: "rotation request",
+        verified_by: None,
+        summary: format!("words: {}", Words::of_request(octets)),
+        content: Value::Null,
+    }
 }
 
 fn refused(why: &DocumentRejection) -> CommandError {

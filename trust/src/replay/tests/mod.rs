@@ -30,6 +30,7 @@ const fn at(seconds: u64) -> UnixTime {
 /// What a test says of a token; the rest is usual.
 #[derive(Clone)]
 struct Token {
+    token: String,
     consumer: ConsumerId,
     kid: KeyId,
     device: DeviceId,
@@ -50,6 +51,7 @@ struct Token {
 impl Token {
     fn new(kind: Kind, id: &str) -> Self {
         Self {
+            token: String::new(),
             consumer: "panel".into(),
             kid: kid(1),
             device: DeviceId::parse("sensor-1").unwrap(),
@@ -89,6 +91,7 @@ impl Token {
 
     fn sighting(&self) -> Sighting<'_> {
         Sighting {
+            token: &self.token,
             consumer: &self.consumer,
             kid: self.kid,
             device: &self.device,

@@ -1,7 +1,7 @@
 //! Messages: windows, consumers, the time before the start, the proof of a clone.
 
 use super::{BOUNDS, Delivery, Past, ReplayMemory, START, Token, at, kid, memory, restarted};
-use crate::replay::CloneProof;
+use crate::replay::CloneAlarm;
 
 #[test]
 fn a_message_is_accepted_once_by_each_consumer() {
@@ -190,10 +190,11 @@ fn two_tokens_with_one_id_that_differ_prove_a_clone() {
     for (altered, clones) in [(&payload, 1), (&topic, 2), (&topic.for_consumer("new"), 3)] {
         assert_eq!(altered.outcome(&mut memory), "clone-proven");
         assert_eq!(memory.counts().clones, clones);
-        let proof = CloneProof {
+        let proof = CloneAlarm {
             kid: token.kid,
             device: token.device.clone(),
             id: token.id,
+            tokens: Some([token.token.clone(), altered.token.clone()]),
         };
         assert_eq!(memory.take_clone_proof(), Some(proof));
     }

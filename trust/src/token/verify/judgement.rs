@@ -80,7 +80,8 @@ impl Judgement<'_> {
             Check::Grant,
             format_args!("by a role of {}", peer.device.id),
         );
-        let accepted = self.remember(peer, &claims, message, memory)?;
+        let text = token.text();
+        let accepted = self.remember(text, peer, &claims, message, memory)?;
         trace.passed(Check::Replay, format_args!("not seen before"));
         Ok(Verified {
             device: Arc::clone(&peer.device),
@@ -263,6 +264,7 @@ impl Judgement<'_> {
 
     fn remember(
         &self,
+        token: &str,
         peer: &PeerKey,
         claims: &Claims<'_>,
         message: &MessageClaims<'_>,
@@ -276,6 +278,7 @@ impl Judgement<'_> {
             ..
         } = *self.received;
         let sighting = Sighting {
+            token,
             consumer,
             kid: peer.key.id(),
             device: &peer.device.id,

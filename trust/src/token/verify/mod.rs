@@ -6,6 +6,7 @@ mod judgement;
 mod receiver;
 
 pub use check::{Check, Trace};
+pub(crate) use receiver::{Claimed, expect_owner};
 
 use super::claims::Profile;
 use super::{Claims, Failure, Kind, LOGIN_TYP, Properties, Rejection, TokenId, Unverified};

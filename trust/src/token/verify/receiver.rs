@@ -2,8 +2,10 @@
 
 use super::{Receiver, Refusal, Unsynchronized};
 use crate::clock::{ClockState, Now};
+use crate::id::TrustDomain;
 use crate::limits;
 use crate::registry::{DeviceState, KeyState, PeerKey, Staleness};
+use crate::time::UnixTime;
 use crate::token::{Claims, Failure, Kind, Rejection};
 
 impl Receiver<'_> {
@@ -20,47 +22,23 @@ impl Receiver<'_> {
         }
     }
 
-    /// Domain, device state, key state and `not before`, subject.
     pub(super) fn expect_sender(
         &self,
         peer: &PeerKey,
         claims: &Claims<'_>,
         kind: Kind,
     ) -> Result<(), Refusal> {
-        if claims.issuer != self.trust.domain.as_str() {
-            let expected = self.trust.domain.to_string();
-            let found = claims.issuer.to_string();
-            return Err(Rejection::Domain { expected, found }.into());
-        }
-        let id = || peer.device.id.clone();
-        match peer.device.state {
-            DeviceState::Active => {}
-            DeviceState::Pending => return Err(Rejection::DevicePending(id()).into()),
-            DeviceState::Revoked => return Err(Rejection::DeviceRevoked(id()).into()),
-            DeviceState::Suspended => return Err(Rejection::DeviceSuspended(id()).into()),
-        }
-        let kid = peer.key.id();
-        let issued_at = claims.issued_at;
-        match peer.state {
-            KeyState::Active | KeyState::Retiring => {}
-            KeyState::Retired
-                if kind == Kind::Retained && peer.retired_at.is_some_and(|at| issued_at < at) => {}
-            KeyState::Retired => return Err(Rejection::KeyRetired(kid).into()),
-            KeyState::Revoked => return Err(Rejection::KeyRevoked(kid).into()),
-        }
-        if issued_at < peer.not_before {
-            let not_before = peer.not_before;
-            return Err(Rejection::KeyNotYetValid {
-                issued_at,
-                not_before,
-            }
-            .into());
-        }
-        if claims.subject != peer.device.id.as_str() {
-            let found = claims.subject.to_string();
-            return Err(Rejection::Subject { owner: id(), found }.into());
-        }
-        Ok(())
+        let who = Claimed {
+            issuer: &claims.issuer,
+            subject: &claims.subject,
+            issued_at: claims.issued_at,
+        };
+        Ok(expect_owner(
+            &self.trust.domain,
+            peer,
+            &who,
+            kind == Kind::Retained,
+        )?)
     }
 
     /// Expired by the floor whatever the clock says; then the clock must count; then the window.
@@ -144,4 +122,53 @@ impl Receiver<'_> {
         }
         Ok(())
     }
+}
+
+/// Who a token says made it, and when.
+pub(crate) struct Claimed<'a> {
+    pub(crate) issuer: &'a str,
+    pub(crate) subject: &'a str,
+    pub(crate) issued_at: UnixTime,
+}
+
+/// Domain, device state, key state and `not before`, subject. A `statement` of a key that was retired
+/// later still counts.
+pub(crate) fn expect_owner(
+    domain: &TrustDomain,
+    peer: &PeerKey,
+    claims: &Claimed<'_>,
+    statement: bool,
+) -> Result<(), Rejection> {
+    if claims.issuer != domain.as_str() {
+        let expected = domain.to_string();
+        let found = claims.issuer.to_string();
+        return Err(Rejection::Domain { expected, found });
+    }
+    let id = || peer.device.id.clone();
+    match peer.device.state {
+        DeviceState::Active => {}
+        DeviceState::Pending => return Err(Rejection::DevicePending(id())),
+        DeviceState::Revoked => return Err(Rejection::DeviceRevoked(id())),
+        DeviceState::Suspended => return Err(Rejection::DeviceSuspended(id())),
+    }
+    let kid = peer.key.id();
+    let issued_at = claims.issued_at;
+    match peer.state {
+        KeyState::Active | KeyState::Retiring => {}
+        KeyState::Retired if statement && peer.retired_at.is_some_and(|at| issued_at < at) => {}
+        KeyState::Retired => return Err(Rejection::KeyRetired(kid)),
+        KeyState::Revoked => return Err(Rejection::KeyRevoked(kid)),
+    }
+    if issued_at < peer.not_before {
+        let not_before = peer.not_before;
+        return Err(Rejection::KeyNotYetValid {
+            issued_at,
+            not_before,
+        });
+    }
+    if claims.subject != peer.device.id.as_str() {
+        let found = claims.subject.to_string();
+        return Err(Rejection::Subject { owner: id(), found });
+    }
+    Ok(())
 }

@@ -1,8 +1,9 @@
-//! Enrollment requests: what a device asks the operator for, with proof that it has the key.
+//! Enrollment requests: what a device asks the registrar for, with proof that it has the key.
 
+use super::{JoinRejection, JoinToken};
 use crate::document::{
-    Authority, Digest, DocumentRejection, DocumentType, JwkText, Unverified, Versioned, read,
-    short_text, sign, verify, without_line_end, write,
+    Authority, Digest, DocumentRejection, DocumentType, FORMAT, JwkText, Unverified, Versioned,
+    malformed, read, short_text, sign, verify, without_line_end, write,
 };
 use crate::id::{DeviceId, TrustDomain};
 use crate::key::{SigningKey, VerifyingKey};
@@ -11,8 +12,8 @@ use crate::time::UnixTime;
 use crate::words::Words;
 use serde::{Deserialize, Serialize};
 
-/// What a device says of itself in a request. All of it may be left out; none of it is believed
-/// before the operator approves it.
+/// What a device says of itself in a request. All of it may be left out, except that a join token
+/// demands domain and device; none of it is believed before it is approved.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RequestDraft {
     /// The trust domain it wants to join.
@@ -23,16 +24,20 @@ pub struct RequestDraft {
     pub serial: Option<String>,
     /// Its clock when it made the request.
     pub issued_at: Option<UnixTime>,
+    /// The text of a join token, nothing of it believed (see [`EnrollmentRequest::judge_join`]).
+    pub join: Option<String>,
 }
 
 /// A request whose signature proves that the sender has the private half of its key. That the key
-/// belongs to the device on the table, only the words say.
+/// belongs to the device on the table, only the words say, or the join token.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct EnrollmentRequest {
     /// What the device says of itself.
     pub draft: RequestDraft,
     /// The new key.
     pub key: VerifyingKey,
+    /// The one-time key that signed as well: there exactly where the draft has a join token.
+    pub one_time: Option<VerifyingKey>,
     /// The words to compare with those that the device shows.
     pub words: Words,
     /// The SHA-256 of the whole request, to recognize it.
@@ -43,23 +48,68 @@ impl RequestDraft {
     /// The request, signed by `key`: a document on one line, without a line end.
     ///
     /// # Errors
-    /// [`DocumentRejection::Text`] when the serial is empty, too long, or has control characters.
+    /// [`DocumentRejection::Text`] when the serial is empty, too long, or has control characters;
+    /// [`DocumentRejection::Malformed`] when there is a join token, which needs the one-time key too.
     pub fn sign(&self, key: &SigningKey) -> Result<Vec<u8>, DocumentRejection> {
-        short_text(self.serial.as_deref(), "serial", limits::SERIAL_OCTETS)?;
-        let payload = write(&RequestText {
-            format: 1,
+        let payload = self.payload(key.public(), None)?;
+        Ok(sign(DocumentType::Request, &payload, &[key]))
+    }
+
+    /// The request with a join token, signed by the new key and by the one-time key of the join
+    /// file: who reads it on the way cannot bind the token to another key.
+    ///
+    /// # Errors
+    /// [`DocumentRejection`] as for [`RequestDraft::sign`], and when join token, domain or device is
+    /// missing, or both keys are one.
+    pub fn sign_joined(
+        &self,
+        key: &SigningKey,
+        one_time: &SigningKey,
+    ) -> Result<Vec<u8>, DocumentRejection> {
+        let payload = self.payload(key.public(), Some(one_time.public()))?;
+        Ok(sign(DocumentType::Request, &payload, &[key, one_time]))
+    }
+
+    fn payload(
+        &self,
+        key: &VerifyingKey,
+        one_time: Option<&VerifyingKey>,
+    ) -> Result<Vec<u8>, DocumentRejection> {
+        self.check(key, one_time)?;
+        Ok(write(&RequestText {
+            format: FORMAT,
             domain: self.domain.clone(),
             device: self.device.clone(),
-            jwk: JwkText::of(key.public()),
+            jwk: JwkText::of(key),
             serial: self.serial.clone(),
             iat: self.issued_at,
-        });
-        Ok(sign(DocumentType::Request, &payload, &[key]))
+            join: self.join.clone(),
+            one_time: one_time.map(JwkText::of),
+        }))
+    }
+
+    /// What every reader demands, and whose signatures.
+    fn check(
+        &self,
+        key: &VerifyingKey,
+        one_time: Option<&VerifyingKey>,
+    ) -> Result<Authority, DocumentRejection> {
+        short_text(self.serial.as_deref(), "serial", limits::SERIAL_OCTETS)?;
+        short_text(self.join.as_deref(), "join", limits::TOKEN_OCTETS)?;
+        match (&self.join, one_time) {
+            (None, None) => Authority::new(1, vec![key.clone()]),
+            (Some(_), Some(_)) if self.domain.is_none() || self.device.is_none() => {
+                Err(malformed("a join token needs domain and device beside it"))
+            }
+            (Some(_), Some(one_time)) => Authority::new(2, vec![key.clone(), one_time.clone()]),
+            _ => Err(malformed("join and one_time belong together")),
+        }
     }
 }
 
 impl EnrollmentRequest {
-    /// Reads a request and judges its proof of possession. One line end behind it is no part of it.
+    /// Reads a request and judges its proof of possession: of the new key, and with a join token of
+    /// the one-time key as well. One line end behind it is no part of it.
     ///
     /// # Errors
     /// [`DocumentRejection`] of the first check that refuses.
@@ -68,19 +118,79 @@ impl EnrollmentRequest {
         let document = Unverified::parse(octets, DocumentType::Request)?;
         let text: RequestText = read(document.claimed_payload(), Versioned::Yes)?;
         let key = text.jwk.import()?;
-        verify(&document, &Authority::new(1, vec![key.clone()])?)?;
-        short_text(text.serial.as_deref(), "serial", limits::SERIAL_OCTETS)?;
+        let one_time = text.one_time.map(|jwk| jwk.import()).transpose()?;
+        let draft = RequestDraft {
+            domain: text.domain,
+            device: text.device,
+            serial: text.serial,
+            issued_at: text.iat,
+            join: text.join,
+        };
+        verify(&document, &draft.check(&key, one_time.as_ref())?)?;
         Ok(Self {
-            draft: RequestDraft {
-                domain: text.domain,
-                device: text.device,
-                serial: text.serial,
-                issued_at: text.iat,
-            },
+            draft,
             key,
+            one_time,
             words: Words::of_request(octets),
             digest: Digest::of(octets),
         })
+    }
+
+    /// What the registrar allowed the device by the request's join token: signed by one registrar
+    /// key, for this domain, not expired at `now`, for the one-time key that signed the request, and
+    /// for its device and serial where the token names them. Whether the token was used before, or
+    /// withdrawn, only the registrar's own list can say.
+    ///
+    /// # Errors
+    /// [`JoinRejection`] of the first check that refuses.
+    pub fn judge_join(
+        &self,
+        registrar: &Authority,
+        domain: &TrustDomain,
+        now: UnixTime,
+    ) -> Result<JoinToken, JoinRejection> {
+        let (Some(join), Some(one_time), Some(device), Some(asked)) = (
+            &self.draft.join,
+            &self.one_time,
+            &self.draft.device,
+            &self.draft.domain,
+        ) else {
+            return Err(JoinRejection::Absent);
+        };
+        let token = JoinToken::verify(join, registrar)?;
+        for found in [&token.domain, asked] {
+            if found != domain {
+                return Err(JoinRejection::Domain {
+                    expected: domain.clone(),
+                    found: found.clone(),
+                });
+            }
+        }
+        if now >= token.expires_at {
+            return Err(JoinRejection::Expired {
+                by_seconds: now.since(token.expires_at),
+                expired_at: token.expires_at,
+            });
+        }
+        if token.one_time != one_time.id() {
+            return Err(JoinRejection::OneTimeKey {
+                expected: token.one_time,
+                found: one_time.id(),
+            });
+        }
+        if let Some(expected) = token.device.as_ref().filter(|named| *named != device) {
+            return Err(JoinRejection::Device {
+                expected: expected.clone(),
+                found: device.clone(),
+            });
+        }
+        if token.serial.is_some() && token.serial != self.draft.serial {
+            return Err(JoinRejection::Serial {
+                expected: token.serial.unwrap_or_default(),
+                found: self.draft.serial.clone(),
+            });
+        }
+        Ok(token)
     }
 }
 
@@ -97,6 +207,10 @@ struct RequestText {
     serial: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iat: Option<UnixTime>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    join: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    one_time: Option<JwkText>,
 }
 
 #[cfg(test)]
@@ -116,6 +230,7 @@ mod tests {
             device: Some(DeviceId::parse("pump-1").unwrap()),
             serial: Some("10000000abcdef01".into()),
             issued_at: Some(ISSUED),
+            join: None,
         }
     }
 

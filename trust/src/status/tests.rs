@@ -1,0 +1,1 @@
+//! Both sides of every rule of a status.
