@@ -18,7 +18,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Follows the trust data that a broker offers.
-pub(super) struct Follower {
+pub struct Follower {
     held: HeldDocuments,
     connection: Option<Connection>,
     /// Successors of the newest root held, each vouched for by the one before it, not applied yet.
@@ -49,13 +49,18 @@ pub(super) type Claims = Option<(u64, u64)>;
 
 /// What is to be done, in this order.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Action {
+pub enum Action {
+    /// Lets the broker send what it has retained there, and what comes.
     Subscribe(Wanted),
+    /// Nothing of it is wanted any more.
     Unsubscribe(Wanted),
     /// A bundle begins; the one before it is of no use.
     Begin {
+        /// Its root documents, oldest first.
         roots: Vec<Bytes>,
+        /// Its manifest.
         manifest: Bytes,
+        /// How many shards follow.
         shards: u32,
     },
     /// Its next shard.
@@ -79,12 +84,16 @@ pub(super) struct Offered {
 
 /// What became of a bundle.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Outcome {
+pub enum Outcome {
+    /// It is in force.
     Applied,
-    /// Refused or failed: code and reason; `again` where another try may help.
+    /// Refused, or the store failed.
     Refused {
+        /// The stable short code.
         code: &'static str,
+        /// Why, as a sentence.
         reason: String,
+        /// Another try may help.
         again: bool,
     },
 }
@@ -99,7 +108,7 @@ struct Connection {
 
 impl Follower {
     /// `chance` is any random number.
-    pub(super) fn new(held: HeldDocuments, chance: u32) -> Self {
+    pub fn new(held: HeldDocuments, chance: u32) -> Self {
         Self {
             held,
             connection: None,
@@ -122,7 +131,7 @@ impl Follower {
     }
 
     /// The broker said CONNACK; nothing is known of a session.
-    pub(super) fn connected(&mut self, keep_alive: Duration, now: Duration) {
+    pub fn connected(&mut self, keep_alive: Duration, now: Duration) {
         self.connection = Some(Connection {
             keep_alive,
             moved: now,
@@ -135,7 +144,7 @@ impl Follower {
     }
 
     /// The connection has ended.
-    pub(super) fn disconnected(&mut self) {
+    pub fn disconnected(&mut self) {
         self.connection = None;
         // What is whole is still applied.
         self.actions.retain(|action| {
@@ -154,14 +163,14 @@ impl Follower {
     }
 
     /// Anything came, be it an answer to a ping.
-    pub(super) fn moved(&mut self, now: Duration) {
+    pub fn moved(&mut self, now: Duration) {
         if let Some(connection) = &mut self.connection {
             connection.moved = now;
         }
     }
 
     /// A message came on the topic of a document.
-    pub(super) fn received(&mut self, what: Wanted, payload: Bytes, now: Duration) {
+    pub fn received(&mut self, what: Wanted, payload: Bytes, now: Duration) {
         if payload.is_empty() {
             return; // removed: what was there before counts no less
         }
@@ -185,7 +194,7 @@ impl Follower {
     }
 
     /// The bundle was applied, or not. `held` is what the store has now.
-    pub(super) fn applied(&mut self, outcome: Outcome, held: Option<HeldDocuments>, now: Duration) {
+    pub fn applied(&mut self, outcome: Outcome, held: Option<HeldDocuments>, now: Duration) {
         let claims = self.applying.take().flatten();
         self.stop_fetch();
         match outcome {
@@ -234,7 +243,7 @@ impl Follower {
     }
 
     /// Does what is due. To be called at [`Follower::deadline`] at the latest.
-    pub(super) fn tick(&mut self, now: Duration) {
+    pub fn tick(&mut self, now: Duration) {
         let is_due = |at: Option<Duration>| at.is_some_and(|at| at <= now);
         if let Some(connection) = &self.connection
             && connection.wedged_at() <= now
@@ -265,7 +274,7 @@ impl Follower {
     }
 
     /// When [`Follower::tick`] has something to do.
-    pub(super) fn deadline(&self) -> Option<Duration> {
+    pub fn deadline(&self) -> Option<Duration> {
         let fetch = self.fetch.as_ref().map(Fetch::missing_at);
         let wedged = self.connection.as_ref().map(Connection::wedged_at);
         let all = [
@@ -279,7 +288,8 @@ impl Follower {
         all.into_iter().flatten().min()
     }
 
-    pub(super) fn next_action(&mut self) -> Option<Action> {
+    /// What is to be done next, until there is nothing.
+    pub fn next_action(&mut self) -> Option<Action> {
         self.actions.pop_front()
     }
 

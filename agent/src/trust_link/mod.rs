@@ -23,7 +23,9 @@ mod wanted;
 
 pub use broker::LinkSettings;
 pub use broker_file::{BrokerFile, BrokerFileError};
+pub use follower::{Action, Follower, Outcome};
 pub use handle::{LinkHandle, Orders, Payload, Published};
 pub use link::TrustLink;
 pub use link_status::{FetchingBody, LinkStatus, OfferedBody};
 pub(crate) use pace::Pace;
+pub use wanted::Wanted;

@@ -6,15 +6,18 @@ use edgeseal_trust::id::TrustDomain;
 
 /// A document on its retained topic.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Wanted {
+pub enum Wanted {
+    /// The manifest.
     Manifest,
+    /// The root of this version.
     Root(u64),
+    /// The shard with this SHA-256.
     Shard(Digest),
 }
 
 impl Wanted {
     /// The topic in this domain.
-    pub(super) fn topic(self, domain: &TrustDomain) -> String {
+    pub fn topic(self, domain: &TrustDomain) -> String {
         let topic = match self {
             Self::Manifest => CarrierTopic::Manifest,
             Self::Root(version) => CarrierTopic::Root(version),
@@ -24,7 +27,7 @@ impl Wanted {
     }
 
     /// What lies on this topic; nothing where it is no topic of a document of this domain.
-    pub(super) fn of(topic: &str, domain: &TrustDomain) -> Option<Self> {
+    pub fn of(topic: &str, domain: &TrustDomain) -> Option<Self> {
         match CarrierTopic::parse(topic, domain)? {
             CarrierTopic::Manifest => Some(Self::Manifest),
             CarrierTopic::Root(version) => Some(Self::Root(version)),

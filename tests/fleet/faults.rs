@@ -1,0 +1,133 @@
+//! Faults around one real agent: the network parts, the broker restarts, the agent is killed. Trust data arrives all the same,
+//! none is rolled back, no boot epoch is given out twice.
+//!
+//! `EDGESEAL_FAULTS=100` parts the network and restarts the broker so many times (5 otherwise), `EDGESEAL_KILLS=1000` kills so
+//! many times (50 otherwise).
+
+use crate::broker::Broker;
+use crate::device::Device;
+use crate::operator::Operator;
+use crate::wire::Wire;
+use std::path::Path;
+use std::time::Duration;
+use tempfile::TempDir;
+
+#[test]
+fn the_network_parts() {
+    let mut world = World::new();
+    for number in 0..times("EDGESEAL_FAULTS", 5) {
+        world.wire.cut();
+        world.change(number);
+        pause(number, 400);
+        world.wire.join();
+        world.device.until_sequence(world.sequence);
+    }
+}
+
+#[test]
+fn the_broker_restarts() {
+    let mut world = World::new();
+    for number in 0..times("EDGESEAL_FAULTS", 5) {
+        let forgets = number % 3 == 2;
+        let before = number % 2 == 0;
+        if before {
+            world.change(number);
+        }
+        let is_lost = world.broker.restart(forgets);
+        if !before {
+            world.change(number);
+        } else if is_lost {
+            world.operator.run("publish --again --all-shards");
+        }
+        world.device.until_sequence(world.sequence);
+    }
+}
+
+#[test]
+fn the_agent_is_killed_while_it_follows() {
+    let mut world = World::new();
+    let kills = times("EDGESEAL_KILLS", 50);
+    for number in 0..kills {
+        world.change(number);
+        pause(number, 150);
+        world.device.kill();
+        world.device.start();
+        if number % 10 == 9 {
+            world.device.until_sequence(world.sequence);
+        }
+    }
+    world.device.until_sequence(world.sequence);
+    eprintln!(
+        "{kills} kills while trust data came, at sequence {}",
+        world.sequence
+    );
+}
+
+/// A domain of three shards' worth of devices, its broker, and one device that follows.
+struct World {
+    // In this order they end.
+    device: Device,
+    wire: Wire,
+    operator: Operator,
+    broker: Broker,
+    sequence: u64,
+    _place: TempDir,
+}
+
+impl World {
+    fn new() -> Self {
+        let directory = tempfile::Builder::new()
+            .prefix("edgeseal-faults-")
+            .tempdir();
+        let directory = directory.unwrap();
+        let place = directory.path();
+        let operator = Operator::found(&place.join("operator"), 250);
+        let broker = Broker::start(&place.join("broker"));
+        let wire = Wire::new(broker.port());
+        let mut device = Device::new(&place.join("one"), wire.port(), "");
+        enroll(&operator, &device, place);
+        operator.run(&format!("domain broker mqtt://127.0.0.1:{}", broker.port()));
+        operator.run("publish --again --all-shards");
+        device.start();
+        let sequence = 1;
+        device.until_sequence(sequence);
+        Self {
+            device,
+            wire,
+            operator,
+            broker,
+            sequence,
+            _place: directory,
+        }
+    }
+
+    /// A device is suspended, or resumed, which is published at once.
+    fn change(&mut self, number: u64) {
+        let verb = if number % 2 == 0 { "suspend" } else { "resume" };
+        self.operator.signed(&format!("device {verb} d7"));
+        self.sequence += 1;
+    }
+}
+
+/// By request and bundle file.
+fn enroll(operator: &Operator, device: &Device, place: &Path) {
+    device.run(&["init"]);
+    let request = place.join("operator/one.json");
+    let request = request.to_str().unwrap();
+    device.run(&["identity", "request", "--output", request]);
+    operator.run("device add one --role node --request one.json");
+    operator.run("device approve one --yes");
+    let words = operator.publish_file();
+    let bundle = place.join("operator/bundle");
+    let bundle = bundle.to_str().unwrap();
+    device.run(&["trust", "apply", bundle, "--root", &words]);
+}
+
+fn times(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).map_or(otherwise, |times| times.parse().unwrap())
+}
+
+/// A different one each time, spread over `most` milliseconds.
+fn pause(number: u64, most: u64) {
+    std::thread::sleep(Duration::from_millis(number * 37 % most));
+}
