@@ -171,7 +171,11 @@ impl Registry {
             let root = roots.iter().find(|root| root.content().version == place.0);
             let Some(root) = root else { continue };
             let last = before.as_ref().map(Document::content);
-            let changes = Changes::between(last, manifest.content(), |digest| self.shard(digest));
+            let mut changes =
+                Changes::between(last, manifest.content(), |digest| self.shard(digest));
+            if let (None, Ok(changes)) = (last, &mut changes) {
+                changes.tables.push(FIRST.to_owned());
+            }
             let line = JournalLine::of(&manifest, root.content(), changes);
             let line = serde_json::to_string(&line).map_err(|why| super::unwritable(&why))?;
             lines.push_str(&line);
@@ -285,6 +289,8 @@ fn place_of(name: &str) -> Option<Place> {
     Some((root_version.parse().ok()?, sequence.parse().ok()?))
 }
 
+/// What a line says where it has nothing to compare with.
+const FIRST: &str = "the first publish that is kept";
 const JOURNAL: &str = "history.jsonl";
 /// Manifests that are kept unless somebody says otherwise.
 const KEPT: u32 = 32;

@@ -38,7 +38,7 @@ fn every_publish_says_who_changed_what_and_proves_it() {
     assert_eq!(
         said,
         [
-            r#"1/1 [] {"pump-1":"new, active","pump-2":"new, active"}"#,
+            r#"1/1 ["the first publish that is kept"] {"pump-1":"new, active","pump-2":"new, active"}"#,
             r#"1/2 ["role sensor: new"] {"pump-1":"active -> suspended (battery)"}"#,
             "1/3 [] {}",
             r#"2/4 ["root version 1 -> 2"] {"pump-2":"active -> revoked"}"#,
