@@ -1,7 +1,8 @@
 //! The command line.
 
 use crate::command::{
-    self, Context, device, domain, group, inspect, join, publish, registrar, role, root, status,
+    self, Context, backup, device, domain, fleet, group, history, inspect, join, publish,
+    registrar, role, root, status,
 };
 use crate::demo::{self, DemoArgs};
 use crate::error::CommandError;
@@ -38,14 +39,18 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let finish = |outcome| render::finish(style, outcome);
     match cli.verb {
+        Verb::Backup(args) => finish(backup::run(&args, &context)),
         Verb::Demo(args) => demo::run(&args, cli.json),
         Verb::Device(verb) => finish(device::run(verb, &context)),
         Verb::Domain(verb) => finish(domain::run(verb, &context)),
+        Verb::Fleet(verb) => finish(fleet::run(verb, &context)),
         Verb::Group(verb) => finish(group::run(verb, &context)),
+        Verb::History(args) => finish(history::run(&args, &context)),
         Verb::Inspect(args) => finish(inspect::run(&args, &context)),
         Verb::Join(verb) => finish(join::run(verb, &context)),
         Verb::Publish(args) => finish(publish::run(&args, &context)),
         Verb::Registrar(verb) => finish(registrar::run(verb, &context)),
+        Verb::Restore(args) => finish(backup::restore::run(&args, &context)),
         Verb::Role(verb) => finish(role::run(verb, &context)),
         Verb::Root(verb) => finish(root::run(verb, &context)),
         Verb::Status => finish(status::run(&context)),
@@ -80,6 +85,8 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Write the registry into one encrypted file
+    Backup(backup::Args),
     /// Add devices, approve, suspend, resume and revoke them
     #[command(subcommand)]
     Device(device::Verb),
@@ -88,9 +95,14 @@ enum Verb {
     /// Make a trust domain: its keys, its registry, its first root
     #[command(subcommand)]
     Domain(domain::Verb),
+    /// All agents at a glance, as they describe themselves
+    #[command(subcommand)]
+    Fleet(fleet::Verb),
     /// Groups of devices, as audiences of commands
     #[command(subcommand)]
     Group(group::Verb),
+    /// Who changed what, when: every publish, with its signatures judged
+    History(history::Args),
     /// Show what a document, bundle file, request or token says
     Inspect(inspect::Args),
     /// Join files: a device enrolls by one without anybody watching
@@ -101,6 +113,8 @@ enum Verb {
     /// Judge what devices ask for: from files, from the broker, or unattended; exchange its key
     #[command(subcommand)]
     Registrar(registrar::Verb),
+    /// Restore a registry from a backup, never behind what devices have
+    Restore(backup::restore::Args),
     /// Roles and what they grant
     #[command(subcommand)]
     Role(role::Verb),

@@ -40,6 +40,8 @@ pub(crate) struct Setup {
     /// What programs at its TCP listener may publish, as a list of TOML.
     pub(crate) publish: &'static str,
     pub(crate) rules: &'static str,
+    /// Whether the agent has a connection of its own to the broker, beside those of its programs.
+    pub(crate) trust_link: bool,
 }
 
 /// What stands between a program and the broker.
@@ -276,6 +278,7 @@ impl Setup {
             unsynchronized: "allow",
             publish: r#"["site/{device}/#", "plain/#"]"#,
             rules: RULES,
+            trust_link: true,
         }
     }
 
@@ -299,6 +302,7 @@ fn configuration(place: &Path, port: u16, socket: &Path, setup: &Setup) -> Strin
         unsynchronized,
         publish,
         rules,
+        trust_link,
     } = setup;
     format!(
         r##"[agent]
@@ -309,6 +313,9 @@ dangerous_volatile_state = true
 [clock]
 unsynchronized = "{unsynchronized}"
 leeway_seconds = 0
+
+[trust]
+link = {trust_link}
 
 [replay]
 max_consumers = 2048 # every case of the conformance run has identifiers of its own

@@ -65,9 +65,12 @@ fn a_large_fleet_is_imported_once_and_one_change_rewrites_one_shard() {
     assert_eq!(published["sequence"], 2);
     assert_eq!(published["shards_changed"], 1);
     let after = files(&place.path("registry/published"));
-    assert_eq!(after.len(), before.len());
+    assert_eq!(after.len(), before.len() + 2, "the history keeps both");
     let changed = after.iter().filter(|file| !before.contains(file)).count();
-    assert_eq!(changed, 2, "the manifest and one shard");
+    assert_eq!(
+        changed, 3,
+        "the manifest, its copy in the history, and one shard"
+    );
     println!(
         "{size} devices: import {imported:.2?}, publish {first_publish:.2?}, \
          publish after one change {second_publish:.2?}"

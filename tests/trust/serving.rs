@@ -29,7 +29,10 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let place = Place::farm();
+        Self::of(Place::farm())
+    }
+
+    fn of(place: Place) -> Self {
         place.run("role add sensor").succeeded();
         let broker = Broker::start(&place.path("broker"), false);
         let port = broker.port();
@@ -244,6 +247,43 @@ fn requests_are_fetched_once_and_published_later() {
     site.place
         .run("publish --keys keys --unsynchronized-clock")
         .succeeded();
+    assert_eq!(site.published()["sensor-0"], [KeyState::Active]);
+}
+
+#[test]
+fn where_the_root_asks_for_two_signatures_the_registrar_prepares_and_waits() {
+    let place = Place::empty();
+    let init = "domain init farm --keys keys --no-passphrase --passphrase-file pass";
+    place
+        .run(&format!(
+            "{init} --registrar-keys 2 --registrar-threshold 2"
+        ))
+        .succeeded();
+    std::fs::create_dir(place.path("other")).unwrap();
+    let moved = |dir: &str| place.path(dir).join("registrar-2.pem");
+    std::fs::rename(moved("keys"), moved("other")).unwrap();
+    let site = Site::of(place);
+    let cards = create(&site.place, "cards", "--role sensor");
+    site.put(&[(topic("request", 0), request(&cards[0], "sensor-0", &key(0)))]);
+    let prepared = site.place.path("registry/prepared/manifest.json");
+    let registrar = site.serve();
+    until("prepared", || site.log().contains("waits in"));
+    assert!(registrar.terminate().success());
+    let first = std::fs::read(&prepared).unwrap();
+    let registrar = site.serve();
+    until("looked again", || site.log().contains("1 again"));
+    assert_eq!(std::fs::read(&prepared).unwrap(), first);
+    assert_eq!((site.state(0), site.published().len()), (None, 0));
+    assert!(registrar.terminate().success());
+    site.place
+        .run("publish sign registry/prepared/manifest.json --keys other --yes")
+        .succeeded();
+    site.place
+        .run("publish --signed registry/prepared/manifest.json")
+        .succeeded();
+    let registrar = site.serve();
+    until("answered", || site.state(0) == Some(AnswerState::Approved));
+    assert!(registrar.terminate().success());
     assert_eq!(site.published()["sensor-0"], [KeyState::Active]);
 }
 

@@ -7,8 +7,6 @@ use std::path::Path;
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) triple: &'static str,
-    /// Architecture of its Debian packages.
-    pub(crate) debian: &'static str,
     /// What the file names of its packages say instead, where the architecture could be mistaken.
     pub(crate) label: &'static str,
     pub(crate) boards: &'static str,
@@ -110,14 +108,12 @@ fn gcc_package(gcc: &str) -> String {
 pub(crate) const TARGETS: &[Target] = &[
     Target {
         triple: "x86_64-unknown-linux-gnu",
-        debian: "amd64",
         label: "amd64",
         boards: "PCs and servers",
         recipe: Recipe::Host,
     },
     Target {
         triple: "aarch64-unknown-linux-gnu",
-        debian: "arm64",
         label: "arm64",
         boards: "Pi 3, 4, 5, Zero 2 W; 64-bit system",
         recipe: Recipe::Debian {
@@ -127,14 +123,12 @@ pub(crate) const TARGETS: &[Target] = &[
     },
     Target {
         triple: "aarch64-unknown-linux-musl",
-        debian: "arm64",
         label: "arm64-static",
         boards: "the same, on any 64-bit Linux",
         recipe: Recipe::Zig,
     },
     Target {
         triple: "armv7-unknown-linux-gnueabihf",
-        debian: "armhf",
         label: "armhf",
         boards: "Pi 2 and later; 32-bit system",
         recipe: Recipe::DebianBuildStd {
@@ -143,7 +137,6 @@ pub(crate) const TARGETS: &[Target] = &[
     },
     Target {
         triple: "arm-unknown-linux-musleabihf",
-        debian: "armhf",
         label: "armhf-armv6",
         boards: "Pi Zero and Pi 1 (ARMv6), any 32-bit Pi",
         recipe: Recipe::Zig,
@@ -154,7 +147,7 @@ const RUST_SOURCE: &str = "/usr/src/rustc-web";
 
 #[cfg(test)]
 mod tests {
-    use super::{TARGETS, find};
+    use super::{Recipe, TARGETS, find};
 
     /// A package for ARMv6 must not be mistaken for Debian's armhf, which is ARMv7.
     #[test]
@@ -165,7 +158,10 @@ mod tests {
         assert_eq!(labels.len(), TARGETS.len());
         assert!(find("armhf-armv6").unwrap().triple.starts_with("arm-"));
         let cross = std::fs::read_to_string(super::super::run::root().join("cross.toml")).unwrap();
-        for target in TARGETS.iter().filter(|target| target.debian != "amd64") {
+        for target in TARGETS
+            .iter()
+            .filter(|target| target.recipe != Recipe::Host)
+        {
             assert!(
                 cross.contains(&format!("[target.{}]", target.triple)),
                 "{}",

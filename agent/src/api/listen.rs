@@ -62,6 +62,25 @@ impl Socket {
         )
     }
 
+    /// Takes over a socket that the service manager made, with mode and group, and removes when it likes.
+    /// To be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`ListenError::System`].
+    pub fn passed(listener: UnixListener) -> Result<Self, ListenError> {
+        let address = listener.local_addr().ok();
+        let path = address.and_then(|address| address.as_pathname().map(Path::to_owned));
+        let path = path.unwrap_or_default();
+        let taken = listener
+            .set_nonblocking(true)
+            .and_then(|()| tokio::net::UnixListener::from_std(listener));
+        Ok(Self {
+            listener: taken.map_err(system("listen on", &path))?,
+            path,
+            inode: None,
+        })
+    }
+
     /// Listens at this path. To be called within a tokio runtime.
     ///
     /// # Errors

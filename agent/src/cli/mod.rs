@@ -1,6 +1,7 @@
 //! The verbs of `edgeseal-agent`. Those about messages ask the running agent; those about this
 //! device's own files take the lock of its state directory themselves.
 
+mod clock;
 mod config;
 mod context;
 mod doctor;
@@ -71,6 +72,7 @@ fn run(cli: Cli) -> Result<Exit, Complaint> {
         Verb::Login(args) => sign::login(&context, &args),
         Verb::Peers(args) => show::peers(&context, &args),
         Verb::Status => show::status(&context),
+        Verb::ClockWatch(args) => clock::watch(&args),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Config(args) => config::run(&context, args),
         Verb::HashPassword(args) => password::hash(&context, &args),
@@ -156,6 +158,11 @@ enum Verb {
     /// Show what the running agent says of itself
     #[command(after_help = "Example:\n  edgeseal-agent status")]
     Status,
+    /// Tell a sandboxed agent whether the kernel holds the clock for synchronized, until it is ended
+    #[command(
+        after_help = "Example:\n  edgeseal-agent clock-watch --once --directory /run/edgeseal-clock\n\nedgeseal-clock.service runs it."
+    )]
+    ClockWatch(clock::WatchArgs),
     /// Say what is wrong with this device, why it matters and which command repairs it: exit status 1 if
     /// something is broken
     #[command(

@@ -8,11 +8,14 @@
 //! hand (also fake-hwclock at boot) puts the error back to 16 s.
 //!
 //! Reading it needs no privilege, but a system call that systemd counts among those that set
-//! clocks: a unit with a system call filter must name `adjtimex clock_adjtime clock_adjtime64` and
-//! leave `ProtectClock=` off. Where the kernel refuses the call, the clock counts as unsynchronized
-//! and [`SystemClock::synchronization`] says why.
+//! clocks. Where the kernel refuses it, as the agent's unit lets it do, another process tells of it
+//! ([`watch`]); where none does, the clock counts as unsynchronized and
+//! [`SystemClock::synchronization`] says why.
+
+pub mod watch;
 
 use std::io;
+use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -66,11 +69,16 @@ impl SystemClock {
         }
     }
 
-    /// Asks the kernel now.
+    /// Asks the kernel now, or whoever may.
     ///
     /// # Errors
-    /// The kernel refused the call: a system call filter (`EPERM`) or no such call (`ENOSYS`).
+    /// The kernel refused the call: a system call filter (`EPERM`) or no such call (`ENOSYS`), and no
+    /// other process tells.
     pub fn synchronization() -> io::Result<Synchronization> {
+        Self::ask_kernel().or_else(|error| watch::read(Path::new(watch::DIRECTORY)).ok_or(error))
+    }
+
+    fn ask_kernel() -> io::Result<Synchronization> {
         let mut timex = Timex::new();
         adjtimex(&mut timex)?;
         Ok(judge(u64::try_from(timex.0.maxerror).ok(), timex.0.status))

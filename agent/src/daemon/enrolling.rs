@@ -161,7 +161,7 @@ impl Enrolling {
     async fn perform(&mut self, action: Action) -> Option<Event> {
         let dir = self.dir.clone();
         match action {
-            Action::Look => Some(self.look().await),
+            Action::Look { join_file } => Some(self.look(join_file).await),
             Action::Publish(kid) => {
                 let octets = off(move || edge::request_to_send(&dir, kid)).await;
                 let sent = self.publish(Which::Enrollment, kid, octets).await;
@@ -188,10 +188,11 @@ impl Enrolling {
     }
 
     /// Looks for a join file; the key that it may have brought about is the engine's from then on.
-    async fn look(&mut self) -> Event {
+    async fn look(&mut self, join_file: bool) -> Event {
         let (dir, board) = (self.dir.clone(), self.board.clone());
-        let (path, now) = (self.settings.join_file.clone(), self.agent.time());
-        let looked = off(move || Ok(edge::look(&dir, &path, &board, now))).await;
+        let path = join_file.then(|| self.settings.join_file.clone());
+        let now = self.agent.time();
+        let looked = off(move || Ok(edge::look(&dir, path.as_deref(), &board, now))).await;
         let Looked { ask, mut problem } = looked.unwrap_or_else(|problem| Looked {
             ask: None,
             problem: Some(problem),

@@ -28,7 +28,7 @@ pub(super) async fn work(
     loaded: Loaded,
     log: LogHandle,
     parts: Parts,
-    passed: PassedSockets,
+    mut passed: PassedSockets,
 ) -> Result<(), StartError> {
     // Before anybody can think of sending one: by default a signal ends the process on the spot.
     let mut signals = Signals::catch().map_err(StartError::Runtime)?;
@@ -37,7 +37,10 @@ pub(super) async fn work(
     let names = NameDatabase::of_system();
     let settings = Settings::new(&loaded.config.api, geteuid().as_raw(), &names);
     let shared = Arc::new(Shared::new(Arc::clone(&agent), settings));
-    let socket = Socket::listen(&loaded.config)?;
+    let socket = match passed.take_for_api(&loaded.config.api_socket()) {
+        Some(listener) => Socket::passed(listener)?,
+        None => Socket::listen(&loaded.config)?,
+    };
     info!(socket = %socket.path().display(), "listening");
     let (stop, stopping) = watch::channel(false);
     let watchdog = Watchdog::from_environment();

@@ -120,9 +120,12 @@ impl Agent {
         }
     }
 
-    /// A key that is not in the registry may be in a newer one.
+    /// A key that is not in the registry may be in a newer one; one that is too old has a successor.
     pub(super) fn note_unknown(&self, outcome: &Result<Verdict, Failure>) {
-        if matches!(outcome, Ok(Verdict::Rejected(Rejection::UnknownKey(_)))) {
+        if matches!(
+            outcome,
+            Ok(Verdict::Rejected(Rejection::UnknownKey(_))) | Err(Failure::ManifestTooOld { .. })
+        ) {
             self.ask_for_news();
         }
     }

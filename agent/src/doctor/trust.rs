@@ -17,7 +17,7 @@ struct InForce {
 }
 
 pub(super) fn in_force(facts: &Facts) -> Vec<Finding> {
-    with(facts, |trust| {
+    with(facts, none, |trust| {
         Finding::ok(format!(
             "domain {}, root version {}, manifest {}",
             trust.domain, trust.root_version, trust.sequence
@@ -26,7 +26,7 @@ pub(super) fn in_force(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn age(facts: &Facts) -> Vec<Finding> {
-    with(facts, |trust| match trust.age {
+    with(facts, none_to_judge, |trust| match trust.age {
         Staleness::Fresh => Finding::ok(format!("good until {:#}", trust.exp.min(trust.root_exp))),
         Staleness::Stale { expired_seconds } => Finding::warning(
             format!(
@@ -47,7 +47,7 @@ pub(super) fn age(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn root_age(facts: &Facts) -> Vec<Finding> {
-    with(facts, |trust| {
+    with(facts, none_to_judge, |trust| {
         let date = trust.root_exp.date();
         let left = trust.root_exp.since(facts.time.now);
         if trust.root_exp <= facts.time.now {
@@ -150,7 +150,11 @@ pub(super) fn index(facts: &Facts) -> Vec<Finding> {
     }
 }
 
-fn with(facts: &Facts, judge: impl Fn(InForce) -> Vec<Finding>) -> Vec<Finding> {
+fn with(
+    facts: &Facts,
+    none: fn() -> Vec<Finding>,
+    judge: impl Fn(InForce) -> Vec<Finding>,
+) -> Vec<Finding> {
     if let Some(status) = facts.agent.status() {
         return match &status.engine.trust {
             None => none(),
@@ -204,6 +208,10 @@ fn look(facts: &Facts, judge: impl Fn(&Look) -> Vec<Finding>) -> Vec<Finding> {
 
 fn none() -> Vec<Finding> {
     Finding::broken("there is none", APPLY)
+}
+
+fn none_to_judge() -> Vec<Finding> {
+    Finding::unknown("there is none that could expire", APPLY)
 }
 
 fn lasting(seconds: u64) -> String {

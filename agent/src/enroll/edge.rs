@@ -39,11 +39,11 @@ pub(crate) struct Name {
     pub(crate) device: DeviceId,
 }
 
-/// Takes the join file where there is one, and reads the stored request. `now` is noted as the time at
+/// Takes the join file where there is one, and reads the stored request. Without `join_file` none is taken. `now` is noted as the time at
 /// which a new key was made, and decides nothing.
-pub(crate) fn look(dir: &Path, join_file: &Path, board: &Board, now: UnixTime) -> Looked {
+pub(crate) fn look(dir: &Path, join_file: Option<&Path>, board: &Board, now: UnixTime) -> Looked {
     let stored = stored_request(dir, board);
-    let offered = Offered::read(join_file);
+    let offered = join_file.map_or(Ok(None), Offered::read);
     let taken = match (offered, &stored) {
         (Ok(None), _) => None,
         (Ok(Some(offered)), Ok(Some(kept))) if join::was_taken(kept, &offered) => None,

@@ -64,8 +64,11 @@ pub enum Action {
     Clear(KeyId),
     /// Forget the stored request: the last act.
     Forget,
-    /// Look for a join file, and for a stored request.
-    Look,
+    /// Look for a stored request, and for a join file where that is not to be ignored.
+    Look {
+        /// This device is not enrolled.
+        join_file: bool,
+    },
     /// Publish the stored request of this key, retained, once it is noted that it was sent.
     Publish(KeyId),
     /// Tell the log.
@@ -294,7 +297,10 @@ impl Enrollment {
         let look_due = now.since_start >= self.next_look && !self.looking;
         if matches!(self.state, State::Idle | State::Waiting(_)) && look_due {
             self.looking = true;
-            actions.push(Action::Look);
+            let enrolled = self.standing.as_ref().and_then(Standing::active).is_some();
+            actions.push(Action::Look {
+                join_file: !enrolled,
+            });
         }
         let free = self.connected && !self.outstanding;
         if let State::Waiting(waiting) = &mut self.state

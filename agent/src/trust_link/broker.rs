@@ -30,6 +30,8 @@ pub(super) struct Broker {
     pub(super) url: UpstreamUrl,
     pub(super) tls: Option<Tls>,
     pub(super) connect_timeout: Duration,
+    /// Another one is meant once this device is enrolled.
+    pub(super) until_enrolled: bool,
     credentials: LinkCredentials,
 }
 
@@ -86,11 +88,20 @@ impl Broker {
         if !settings.is_on {
             return Ok(None);
         }
-        if let Some(upstream) = &settings.upstream {
-            return Self::of_upstream(upstream, agent).map(Some);
-        }
         let file = BrokerFile::read(agent.state_dir())?;
-        file.map(|file| Self::of_file(file, agent)).transpose()
+        match (&settings.upstream, file) {
+            // Who is not enrolled yet has no login token to show.
+            (Some(upstream), Some(file)) if wants_token(upstream) && agent.device().is_none() => {
+                let stopgap = Self::of_file(file, agent)?;
+                Ok(Some(Self {
+                    until_enrolled: true,
+                    ..stopgap
+                }))
+            }
+            (Some(upstream), _) => Self::of_upstream(upstream, agent).map(Some),
+            (None, Some(file)) => Self::of_file(file, agent).map(Some),
+            (None, None) => Ok(None),
+        }
     }
 
     fn of_upstream(upstream: &UpstreamConfig, agent: &Arc<Agent>) -> Result<Self, BrokerError> {
@@ -100,6 +111,7 @@ impl Broker {
             url: upstream.url.clone(),
             tls: tls.transpose()?,
             connect_timeout: Duration::from_secs(upstream.connect_timeout_seconds.into()),
+            until_enrolled: false,
             credentials: match &upstream.credentials {
                 // The link has no credentials of a program.
                 Credentials::None | Credentials::Program => LinkCredentials::None,
@@ -126,6 +138,7 @@ impl Broker {
             tls: tls.transpose()?,
             url,
             connect_timeout: CONNECT_TIMEOUT,
+            until_enrolled: false,
             credentials: match file.username {
                 Some(username) => LinkCredentials::Password {
                     username,
@@ -180,6 +193,10 @@ pub(super) fn client_id(agent: &Agent, domain: &TrustDomain) -> String {
     let own = own.unwrap_or_else(|| format!("{:016x}", getrandom::u64().unwrap_or_default()));
     let short = own.get(..CLIENT_ID_OCTETS).unwrap_or(&own);
     format!("edgeseal-{domain}-{short}")
+}
+
+fn wants_token(upstream: &UpstreamConfig) -> bool {
+    matches!(upstream.credentials, Credentials::Login { .. })
 }
 
 /// MQTT passwords are octets; the library takes text alone.

@@ -1,9 +1,9 @@
 //! `broker.json` in the state directory: the broker that the join file named.
 
+use crate::durable_file::{self, Live};
 use serde::{Deserialize, Serialize};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -56,14 +56,10 @@ impl BrokerFile {
             path: path.clone(),
             error,
         };
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-            opened => opened.map_err(failed)?,
+        let Some(octets) = durable_file::read(&path, MAX_OCTETS).map_err(failed)? else {
+            return Ok(None);
         };
-        let mut octets = Zeroizing::new(Vec::new());
-        file.take(MAX_OCTETS)
-            .read_to_end(&mut octets)
-            .map_err(failed)?;
+        let octets = Zeroizing::new(octets);
         let read = serde_json::from_slice(&octets);
         let read = read.map_err(|error| BrokerFileError::Malformed {
             path: path.clone(),
@@ -84,13 +80,7 @@ impl BrokerFile {
         };
         let text = serde_json::to_vec(self).map_err(io::Error::from);
         let text = Zeroizing::new(text.map_err(failed)?);
-        // Made with mode 0600, removed again where anything fails.
-        let mut file = tempfile::NamedTempFile::new_in(state_dir).map_err(failed)?;
-        file.write_all(&text).map_err(failed)?;
-        file.as_file().sync_all().map_err(failed)?;
-        file.persist(&path).map_err(|error| failed(error.error))?;
-        let directory = File::open(state_dir).and_then(|directory| directory.sync_all());
-        directory.map_err(failed)
+        durable_file::replace(&Live, state_dir, NAME, &text).map_err(failed)
     }
 }
 

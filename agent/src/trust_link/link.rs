@@ -86,7 +86,9 @@ impl TrustLink {
                 }
                 Ok(None) => self.wait_for_a_broker(None).await,
                 Err(why) => {
-                    warn!(code = why.code(), "no broker can be asked: {why}");
+                    if self.is_worth_a_line(why.code()) {
+                        warn!(code = why.code(), "no broker can be asked: {why}");
+                    }
                     self.wait_for_a_broker(Some(why.to_string())).await;
                 }
             }
@@ -126,6 +128,9 @@ impl TrustLink {
     }
 
     async fn wait_for_a_broker(&mut self, why: Option<String>) {
+        // A file that cannot be read may be there a moment later.
+        let again = sleep(why.as_ref().map_or(LONGEST, |_| LOOK_AGAIN));
+        tokio::pin!(again);
         self.show(|status| {
             status.broker = None;
             status.why = why;
@@ -139,6 +144,7 @@ impl TrustLink {
                 },
                 Ok(()) = self.settings.changed() => return,
                 Ok(()) = self.trust.changed() => return,
+                () = &mut again => return,
             }
         }
     }
@@ -151,6 +157,7 @@ impl TrustLink {
             }
             let now = match self.next(asked).await {
                 Event::LookAgain => return,
+                Event::TrustChanged if self.is_outgrown(asked) => return,
                 event => {
                     self.handle(event, asked).await;
                     self.now()
@@ -162,6 +169,10 @@ impl TrustLink {
             self.report(asked);
             self.publish(asked);
         }
+    }
+
+    fn is_outgrown(&self, asked: &Asked) -> bool {
+        asked.broker.until_enrolled && self.agent.device().is_some()
     }
 
     async fn next(&mut self, asked: &mut Asked) -> Event {
@@ -491,6 +502,7 @@ fn fault(error: &tokio::task::JoinError) -> Outcome {
     }
 }
 
+const LOOK_AGAIN: Duration = Duration::from_secs(60);
 /// A connection that lasted so long was one.
 const STABLE: Duration = Duration::from_secs(30);
 /// Timers survive any clock, and a day is no wait to be exact about.

@@ -91,3 +91,34 @@ fn a_configuration_that_is_wrong_does_not_start() {
         .find(|setting| setting["key"] == "api.request_timeout_seconds");
     assert_eq!(timeout.unwrap()["value"], "1");
 }
+
+#[test]
+fn the_api_is_served_on_a_socket_that_systemd_made_and_keeps() {
+    let place = Place::new();
+    place.say(&["init"]);
+    std::fs::create_dir_all(place.path().join("run")).unwrap();
+    let program = place.command(&["run"]);
+    let mut child = std::process::Command::new("python3");
+    child.args(["-c", PASS_ON]).arg(place.socket());
+    child.arg(program.get_program()).args(program.get_args());
+    child.env("EDGESEAL_CONFIG", place.path().join("config.toml"));
+    let mut child = child.spawn().unwrap();
+    while !place.socket().exists() {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    // Connects before the agent runs: it waits, and is served.
+    assert_eq!(place.say(&["status"]).exit, 1, "not enrolled, but answered");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(place.socket().exists(), "it is systemd's, not the agent's");
+}
+
+const PASS_ON: &str = r#"
+import os, socket, sys
+path, program = sys.argv[1], sys.argv[2:]
+unix = socket.socket(socket.AF_UNIX); unix.bind(path + ".new"); unix.listen(); os.rename(path + ".new", path)
+one = os.dup(unix.fileno())
+os.dup2(one, 3)
+os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS="1", LISTEN_FDNAMES="api")
+os.execv(program[0], program)
+"#;

@@ -1,9 +1,12 @@
 //! The verbs, one file each.
 
+pub(crate) mod backup;
 pub(crate) mod device;
 pub(crate) mod domain;
 mod duration;
+pub(crate) mod fleet;
 pub(crate) mod group;
+pub(crate) mod history;
 pub(crate) mod inspect;
 pub(crate) mod join;
 pub(crate) mod publish;

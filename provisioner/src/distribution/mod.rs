@@ -44,6 +44,14 @@ pub(crate) struct Published {
     pub(crate) octets: usize,
 }
 
+/// Documents as a broker keeps them.
+pub(crate) struct Kept {
+    /// Roots, by the version that their topics state.
+    pub(crate) roots: Vec<Vec<u8>>,
+    /// The manifest.
+    pub(crate) manifest: Option<Vec<u8>>,
+}
+
 /// How thorough to be.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(crate) enum Shards {
@@ -101,6 +109,30 @@ pub(crate) fn judge(registry: &Registry, endpoint: &Endpoint, style: Style) -> R
         Some(found) => judge::before_signing(&found, &roots, last.as_ref()),
         None => Ok(()),
     }
+}
+
+/// The roots and the manifest that the broker keeps, of which nothing is believed.
+///
+/// # Errors
+/// No connection.
+pub(crate) fn kept(registry: &Registry, endpoint: &Endpoint) -> Result<Kept> {
+    let id = format!(
+        "edgeseal-restore-{}-{}",
+        registry.domain(),
+        std::process::id()
+    );
+    let roots = registry.roots()?;
+    let found = runtime()?.block_on(async {
+        let mut connection = Connection::open(endpoint, &id, &[]).await?;
+        let found = Found::look(&mut connection, registry.domain(), &roots).await?;
+        connection.close().await;
+        Ok::<Found, MqttError>(found)
+    });
+    let found = found.map_err(|why| reach::failed(&why))?;
+    Ok(Kept {
+        roots: found.roots.into_values().collect(),
+        manifest: found.manifest,
+    })
 }
 
 /// The runtime of a verb that speaks to a broker.

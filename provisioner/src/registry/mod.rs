@@ -19,7 +19,9 @@
 mod atomic;
 mod broker_settings;
 mod carried;
+mod changes;
 mod device;
+mod history;
 mod load;
 mod lock;
 mod pending;
@@ -30,7 +32,9 @@ mod tokens;
 pub(crate) use atomic::{Batch, replace_file, sync_directory};
 pub(crate) use broker_settings::BrokerSettings;
 pub(crate) use carried::Carried;
+pub(crate) use changes::Changes;
 pub(crate) use device::{DeviceRecord, KeyRecord, key_state_word, state_word};
+pub(crate) use history::{JournalLine, Place};
 pub(crate) use lock::Access;
 pub(crate) use pending::{Pending, PendingRequest};
 pub(crate) use tokens::{TokenRecord, TokenUse, Tokens};
@@ -70,6 +74,9 @@ pub(crate) struct DomainFile {
     pub(crate) manifest_days: u64,
     /// The lowest sequence that was never signed. It is raised, on disk, before a manifest is.
     pub(crate) next_sequence: u64,
+    /// How many manifests are kept as they were signed, where somebody chose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) history_kept: Option<u32>,
 }
 
 #[derive(Default)]
@@ -99,6 +106,7 @@ impl Registry {
             domain: domain.clone(),
             manifest_days,
             next_sequence: 1,
+            history_kept: None,
         };
         atomic::write(&dir.join("root"), "1.json", root)?;
         atomic::write(dir, ".gitattributes", b"* -text\n")?; // git changes no line end

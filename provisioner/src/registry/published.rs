@@ -1,4 +1,4 @@
-//! What was signed: roots, and the manifest and shards of the last publish.
+//! What was signed: roots, the manifest and shards of the last publish, and the shards of kept ones.
 
 use super::atomic::{self, Batch};
 use super::{Registry, load, pretty};
@@ -111,7 +111,8 @@ impl Registry {
         atomic::write(&self.dir, "domain.json", &pretty(&self.domain)?)
     }
 
-    /// Keeps what was signed: the new shards, then the manifest that names them.
+    /// Keeps what was signed: the new shards, then the manifest that names them, then its line of the
+    /// journal.
     ///
     /// # Errors
     /// The system refuses. The last publish is then as before.
@@ -126,18 +127,28 @@ impl Registry {
             batch.add(&format!("{digest}.json"), octets)?;
         }
         batch.commit()?;
-        atomic::write(&self.published_dir(), "manifest.json", manifest)
+        let path = self.published_dir().join("manifest.json");
+        let next = Document::<Manifest>::load(manifest)
+            .map_err(|why| load::corrupt(&path, None, &why.to_string()))?;
+        if let Ok(Some(last)) = self.manifest() {
+            self.remember(&last)?;
+        }
+        self.remember(&next)?;
+        atomic::write(&self.published_dir(), "manifest.json", manifest)?;
+        self.write_journal()
     }
 
-    /// Removes the shards that `manifest` does not name.
+    /// Removes manifests that are older than those to keep, and the shards that neither `manifest` nor
+    /// a kept one names.
     ///
     /// # Errors
     /// The system refuses.
     pub(crate) fn prune(&self, manifest: &Manifest) -> Result<()> {
         let dir = self.shard_dir();
-        let named: HashSet<String> = manifest
-            .shards
-            .iter()
+        let mut named = self.trim_history()?;
+        named.extend(manifest.shards.iter().copied());
+        let named: HashSet<String> = named
+            .into_iter()
             .map(|digest| format!("{digest}.json"))
             .collect();
         let entries =

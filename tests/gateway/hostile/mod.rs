@@ -9,7 +9,7 @@ use crate::observer::Observer;
 use crate::packet::{CONNACK, Connect, Publish};
 use crate::process::{PATIENCE, free_port};
 use crate::raw::{Heard, Raw};
-use crate::world::{Device, is_direct};
+use crate::world::{Device, Setup, is_direct};
 use server::{Hostile, Server};
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
@@ -73,12 +73,18 @@ impl Scene {
         let port = broker.port();
         let hostile = [Hostile::at(free_port()), Hostile::at(free_port())];
         let url = |port: u16| format!("url = \"mqtt://127.0.0.1:{port}\"\n");
+        // What the broker plays is played to one connection: that of the program.
         let plans = [
             ("alpha", url(port)),
             ("beta", url(hostile[0].port)),
             ("gamma", url(hostile[1].port) + "version = \"3.1.1\"\n"),
         ];
-        let mut devices = Device::enrolled(directory.path(), &plans).into_iter();
+        let plans = plans.map(|(name, upstream)| {
+            let mut setup = Setup::new(upstream);
+            setup.trust_link = false;
+            (name, setup)
+        });
+        let mut devices = Device::set_up(directory.path(), plans.into()).into_iter();
         let alpha = devices.next().unwrap();
         let victims = [5, 4].into_iter().zip(devices.zip(hostile));
         let victims: Vec<Victim> = victims

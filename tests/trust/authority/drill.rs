@@ -2,6 +2,8 @@
 
 use super::place::Place;
 use super::roots::{first_words, refused};
+use crate::broker::Broker;
+use crate::retained::{put, retained};
 use edgeseal_trust::document::{
     BundleReader, BundleWriter, Document, DocumentType, Manifest, Shard, sign,
 };
@@ -104,6 +106,33 @@ fn a_thief_who_wrote_the_highest_sequence_into_the_registry_leaves_room_under_th
     let manifest = Document::<Manifest>::load(reader.manifest()).unwrap();
     let content = manifest.content();
     assert_eq!((content.root_version, content.sequence), (2, 2));
+}
+
+#[test]
+fn the_thiefs_manifest_on_the_broker_stops_nobody_under_the_new_root() {
+    let place = Place::farm("");
+    place.jwk_device("pump-1", 1);
+    let honest = place.publish("");
+    let broker = Broker::start(&place.path("broker"), false);
+    let url = format!("mqtt://127.0.0.1:{}", broker.port());
+    place.run(&format!("domain broker {url}")).succeeded();
+    let stolen = place.key("keys/registrar-1.pem");
+    let thief = forged(&honest, &stolen, |manifest| manifest.sequence = u64::MAX);
+    let thief = BundleReader::open(&thief[..]).unwrap();
+    put(
+        broker.port(),
+        &[("edgeseal/farm/manifest", thief.manifest())],
+    );
+    let cut = "device suspend pump-1 --keys keys --unsynchronized-clock";
+    place.run(cut).refused(1, "broker-ahead");
+    place
+        .run("registrar rotate --keys keys --passphrase-file pass --no-passphrase --yes")
+        .succeeded();
+    place.run(cut).succeeded();
+    let kept = retained(broker.port());
+    let manifest = Document::<Manifest>::load(&kept["edgeseal/farm/manifest"]).unwrap();
+    assert_eq!(manifest.content().root_version, 2);
+    assert!(kept.contains_key("edgeseal/farm/root/2"));
 }
 
 /// A bundle with the manifest of another one, altered, in which the last device of the first shard is revoked, signed by `key`.

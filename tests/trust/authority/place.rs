@@ -1,6 +1,6 @@
 //! A directory with a registry, keys and devices, and both programs run in it.
 
-use edgeseal_trust::key::SigningKey;
+use edgeseal_trust::key::{SigningKey, public_jwk};
 use serde_json::Value;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -70,9 +70,15 @@ impl Place {
 
     /// The operator's program with arguments parted by spaces.
     pub(crate) fn run(&self, line: &str) -> Outcome {
+        self.ended(&mut self.command(line))
+    }
+
+    /// The same, ready to be started.
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_edgeseal"));
         command.args(line.split_whitespace());
-        self.ended(&mut command)
+        self.quiet(&mut command);
+        command
     }
 
     /// The agent's program with the configuration of `device`.
@@ -109,6 +115,17 @@ impl Place {
             .succeeded();
     }
 
+    /// Adds a device by its public key.
+    pub(crate) fn jwk_device(&self, name: &str, seed: u8) {
+        let key = SigningKey::from_seed(&[seed; 32]);
+        self.write(
+            "jwk",
+            serde_json::to_vec(&public_jwk(key.public())).unwrap(),
+        );
+        self.run(&format!("device add {name} --jwk jwk"))
+            .succeeded();
+    }
+
     /// Signs the next manifest and gives the bundle.
     pub(crate) fn publish(&self, options: &str) -> Vec<u8> {
         self.run(&format!(
@@ -124,13 +141,17 @@ impl Place {
         SigningKey::from_pkcs8_pem(&pem).unwrap()
     }
 
-    fn ended(&self, command: &mut Command) -> Outcome {
+    fn quiet(&self, command: &mut Command) {
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("EDGESEAL_") {
                 command.env_remove(&name);
             }
         }
-        let command = command.current_dir(self.dir.path()).stdin(Stdio::null());
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
+    }
+
+    fn ended(&self, command: &mut Command) -> Outcome {
+        self.quiet(command);
         let output = command.output().unwrap();
         Outcome {
             code: output.status.code().unwrap(),

@@ -277,17 +277,14 @@ fn inner(place: &Place, file: &str) -> Vec<u8> {
 
 fn without_root(bundle: &[u8], version: u64) -> Vec<u8> {
     let mut reader = BundleReader::open(bundle).unwrap();
+    let manifest = reader.manifest().to_vec();
     let roots: Vec<Vec<u8>> = reader.roots().map(<[u8]>::to_vec).collect();
     let kept: Vec<&[u8]> = roots
         .iter()
         .map(Vec::as_slice)
         .filter(|octets| Document::<Root>::load(octets).unwrap().content().version != version)
         .collect();
-    super::drill::bundle(
-        &kept,
-        &reader.manifest().to_vec(),
-        &super::drill::shards(&mut reader),
-    )
+    super::drill::bundle(&kept, &manifest, &super::drill::shards(&mut reader))
 }
 
 #[test]

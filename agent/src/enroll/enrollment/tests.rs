@@ -132,7 +132,7 @@ impl Rig {
             for action in self.enrollment.on(event, moment(self.seconds)) {
                 let enrolled = self.standing.active().is_some();
                 match action {
-                    Action::Look => events.push(self.card.clone().looked()),
+                    Action::Look { .. } => events.push(self.card.clone().looked()),
                     Action::Publish(_) => {
                         self.published.push(self.seconds);
                         events.extend(self.word());
@@ -350,6 +350,20 @@ fn another_card_asks_anew() {
     assert!(rig.published.len() > before, "at once");
     assert_eq!(rig.enrollment.asked().map(|ask| ask.kid), Some(kid(2)));
     assert_eq!(rig.enrollment.status().answer, None);
+}
+
+#[test]
+fn only_who_is_not_enrolled_looks_for_a_join_file() {
+    for (standing, join_file) in [
+        (active(), false),
+        (Standing::Unknown, true),
+        (Standing::NoManifest, true),
+    ] {
+        let mut enrollment = Enrollment::new();
+        assert_eq!(enrollment.on(Event::Time, moment(0)), []);
+        let actions = enrollment.on(Event::Standing(standing), moment(0));
+        assert_eq!(actions, [Action::Look { join_file }]);
+    }
 }
 
 #[test]

@@ -95,6 +95,26 @@ impl PassedSockets {
         Self(sockets)
     }
 
+    /// Takes the socket of the local API out: the one at this path, else the one that is called `api`.
+    pub fn take_for_api(&mut self, path: &Path) -> Option<net::UnixListener> {
+        let at = |socket: &PassedSocket| match socket {
+            PassedSocket::Unix(listener) => listener
+                .local_addr()
+                .is_ok_and(|address| address.as_pathname() == Some(path)),
+            PassedSocket::Tcp(_) => false,
+        };
+        let unix = |passed: &Passed| matches!(passed.socket, PassedSocket::Unix(_));
+        let found = self.0.iter().position(|passed| at(&passed.socket));
+        let named = || {
+            let mut sockets = self.0.iter();
+            sockets.position(|passed| passed.name == API && unix(passed))
+        };
+        match self.0.swap_remove(found.or_else(named)?).socket {
+            PassedSocket::Unix(listener) => Some(listener),
+            PassedSocket::Tcp(_) => None,
+        }
+    }
+
     /// The socket for a listener: of its address, else of its name.
     fn find(&self, config: &ListenerConfig) -> Option<&Passed> {
         let by_address = self.0.iter().find(|passed| passed.is_at(&config.address));
@@ -272,3 +292,6 @@ fn hint(error: &io::Error) -> &'static str {
         _ => "check address in the configuration",
     }
 }
+
+/// `FileDescriptorName=` of the local API's socket.
+const API: &str = "api";

@@ -1,16 +1,16 @@
 //! `edgeseal join create`.
 
-use crate::clock;
 use crate::command::publish::Signers;
+use crate::command::registrar::judged_clock;
 use crate::command::{Context, Signing, duration};
-use crate::error::{CommandError, Exit, Result};
+use crate::error::{CommandError, Result};
 use crate::keys::{self, PassphraseSource};
 use crate::registry::{Access, Batch, Registry, TokenRecord, replace_file};
 use crate::render::{Report, progress};
-use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::enrollment::{Broker, JoinDraft, JoinFile, JoinId, Secret};
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::key::SigningKey;
+use edgeseal_trust::time::UnixTime;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -74,7 +74,7 @@ struct Press<'a> {
     root: Vec<u8>,
     broker: Broker,
     registrar: &'a SigningKey,
-    reading: ClockReading,
+    now: UnixTime,
 }
 
 /// Makes join files. A token is in the registry, on disk, before its file is written: a file that exists counts.
@@ -84,7 +84,7 @@ struct Press<'a> {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let registry = context.open(Access::Edit)?;
     keys::judge_place(&args.out, &context.registry)?;
-    let reading = args.judged_clock()?;
+    let now = judged_clock(args.signing.unsynchronized_clock)?;
     for role in &args.roles {
         registry.role(role)?;
     }
@@ -103,9 +103,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         root: root.octets().to_vec(),
         registrar,
         registry: &registry,
-        reading,
+        now,
     };
-    let cards = args.cards(&registry)?;
+    let cards = args.cards(&registry, now)?;
     keys::make_directory(&args.out)?;
     let made = press.all(&cards, context)?;
     replace_file(&args.out.join("README.txt"), instructions(&made).as_bytes())?;
@@ -113,22 +113,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
 }
 
 impl Args {
-    fn judged_clock(&self) -> Result<ClockReading> {
-        let reading = clock::read();
-        if reading.synchronized || self.signing.unsynchronized_clock {
-            return Ok(reading);
-        }
-        let reason = format!(
-            "this clock is not synchronized; it shows {}",
-            reading.time.date()
-        );
-        Err(
-            CommandError::new(Exit::TemporaryFailure, "clock-unsynchronized", reason).hint(
-                "wait for NTP (timedatectl), or compare it with a watch and give --unsynchronized-clock",
-            ),
-        )
-    }
-
     fn broker(&self, registry: &Registry) -> Result<Broker> {
         let Some(settings) = registry.broker()? else {
             return Err(CommandError::no(
@@ -150,7 +134,7 @@ impl Args {
         })
     }
 
-    fn cards(&self, registry: &Registry) -> Result<Vec<Card>> {
+    fn cards(&self, registry: &Registry, now: UnixTime) -> Result<Vec<Card>> {
         if !self.expected {
             let card = |_| Card {
                 device: self.device.clone(),
@@ -161,7 +145,7 @@ impl Args {
         let tokens = registry.tokens()?;
         let has_one: std::collections::HashSet<&DeviceId> = tokens
             .iter()
-            .filter(|token| token.revoked_at.is_none() && token.expires_at > clock::now())
+            .filter(|token| token.revoked_at.is_none() && token.expires_at > now)
             .filter_map(|token| token.device.as_ref())
             .collect();
         let expected = registry.devices().values();
@@ -220,8 +204,8 @@ impl Press<'_> {
             roles,
             groups,
             serial: card.serial.clone(),
-            issued_at: self.reading.time,
-            expires_at: self.reading.time.plus(self.args.expires),
+            issued_at: self.now,
+            expires_at: self.now.plus(self.args.expires),
         };
         let token = draft
             .sign(self.registrar)

@@ -42,8 +42,9 @@ pub(super) fn run(file: &Path, registry: &Registry) -> Result<Signed> {
     registry.keep_published(manifest.octets(), shards)?;
     registry.prune(content)?;
     // One that was prepared since then waits on.
+    let place = |manifest: &Manifest| (manifest.root_version, manifest.sequence);
     let prepared = registry.prepared()?;
-    if prepared.is_none_or(|(_, other)| other.content().sequence <= content.sequence) {
+    if prepared.is_none_or(|(_, other)| place(other.content()) <= place(content)) {
         registry.drop_prepared()?;
     }
     Ok(Signed {

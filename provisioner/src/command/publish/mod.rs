@@ -12,7 +12,7 @@ mod signers;
 
 pub(crate) use at_once::AtOnce;
 pub(crate) use fleet::{Fleet, changed_devices, has_unpublished};
-pub(crate) use next::{Outcome, Signed, Wish, sign_next, sign_with};
+pub(crate) use next::{Outcome, Signed, Wish, is_prepared, sign_next, sign_with};
 pub(crate) use signers::Signers;
 
 use super::{Context, Reach, Signing};

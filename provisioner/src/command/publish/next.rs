@@ -13,6 +13,7 @@ use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::document::{
     Digest, Document, DocumentRejection, DocumentType, Manifest, Root, Unverified, sign,
 };
+use edgeseal_trust::time::UnixTime;
 use std::path::PathBuf;
 
 /// What the next manifest shall be.
@@ -99,37 +100,12 @@ pub(crate) fn sign_with(
     {
         return Ok(Outcome::Prepared(waiting));
     }
-    if !wish.refresh {
-        enrollment::retire_due(registry, reading.time)?;
-        registry.save()?;
-    }
     let fleet = match wish.refresh {
         true => None,
-        false => Some(Fleet::of(registry, last.map_or(1, Manifest::shard_count))?),
+        false => Some(fleet(registry, last, reading)?),
     };
-    let days = wish.days.unwrap_or(registry.manifest_days());
-    let mut manifest = Manifest {
-        domain: registry.domain().clone(),
-        root_version: root.version,
-        sequence,
-        issued_at: reading.time,
-        expires_at: reading.time.plus(days.saturating_mul(DAY)),
-        roles: registry.roles().values().cloned().collect(),
-        groups: registry.groups().iter().cloned().collect(),
-        shards: Vec::new(),
-    };
-    match (&fleet, last) {
-        (Some(fleet), _) => {
-            fleet.judge_nothing_lost(registry, last)?;
-            manifest.shards = fleet.digests();
-        }
-        (None, Some(last)) => {
-            manifest.roles.clone_from(&last.roles);
-            manifest.groups.clone_from(&last.groups);
-            manifest.shards.clone_from(&last.shards);
-        }
-        (None, None) => return Err(super::never_published()),
-    }
+    let place = (root.version, sequence);
+    let manifest = draft(registry, wish, last, fleet.as_ref(), place, reading.time)?;
     let payload = manifest.to_payload().map_err(|why| refused(&why))?;
     registry.reserve(sequence)?;
     let document = sign(DocumentType::Manifest, &payload, &keys);
@@ -160,6 +136,48 @@ pub(crate) fn sign_with(
     }))
 }
 
+/// The content of the next manifest.
+fn draft(
+    registry: &Registry,
+    wish: &Wish,
+    last: Option<&Manifest>,
+    fleet: Option<&Fleet>,
+    (root_version, sequence): (u64, u64),
+    now: UnixTime,
+) -> Result<Manifest> {
+    let days = wish.days.unwrap_or(registry.manifest_days());
+    let mut manifest = Manifest {
+        domain: registry.domain().clone(),
+        root_version,
+        sequence,
+        issued_at: now,
+        expires_at: now.plus(days.saturating_mul(DAY)),
+        roles: registry.roles().values().cloned().collect(),
+        groups: registry.groups().iter().cloned().collect(),
+        shards: Vec::new(),
+    };
+    match (fleet, last) {
+        (Some(fleet), _) => {
+            fleet.judge_nothing_lost(registry, last)?;
+            manifest.shards = fleet.digests();
+        }
+        (None, Some(last)) => {
+            manifest.roles.clone_from(&last.roles);
+            manifest.groups.clone_from(&last.groups);
+            manifest.shards.clone_from(&last.shards);
+        }
+        (None, None) => return Err(super::never_published()),
+    }
+    Ok(manifest)
+}
+
+/// The devices as they are to be published; keys whose overlap has ended are retired first.
+fn fleet(registry: &mut Registry, last: Option<&Manifest>, reading: ClockReading) -> Result<Fleet> {
+    enrollment::retire_due(registry, reading.time)?;
+    registry.save()?;
+    Fleet::of(registry, last.map_or(1, Manifest::shard_count))
+}
+
 impl Prepared {
     /// The manifest, as an error of a verb that was to publish it: `done` says what stands nevertheless.
     pub(crate) fn waits(&self, done: &str) -> CommandError {
@@ -174,6 +192,21 @@ impl Prepared {
     }
 }
 
+/// Whether a manifest with the devices of the registry as they are waits for signatures already.
+///
+/// # Errors
+/// The registry cannot be read.
+pub(crate) fn is_prepared(registry: &Registry) -> Result<bool> {
+    let (root, last) = (registry.root()?, registry.manifest()?);
+    let last = last.as_ref().map(Document::content);
+    let Some((_, prepared)) = registry.prepared()? else {
+        return Ok(false);
+    };
+    let waits = waiting(registry, root.content(), last, clock::read())?.is_some();
+    let fleet = Fleet::of(registry, last.map_or(1, Manifest::shard_count))?;
+    Ok(waits && prepared.content().shards == fleet.digests())
+}
+
 /// A prepared manifest that may still be published: what waits for signatures is more than a refresh, and no timer takes its place.
 fn waiting(
     registry: &Registry,
@@ -185,9 +218,10 @@ fn waiting(
         return Ok(None);
     };
     let manifest = document.content();
+    let place = |manifest: &Manifest| (manifest.root_version, manifest.sequence);
     let is_next = manifest.root_version == root.version
         && manifest.expires_at > reading.time
-        && last.is_none_or(|last| manifest.sequence > last.sequence);
+        && last.is_none_or(|last| place(manifest) > place(last));
     let signed = Unverified::parse(document.octets(), DocumentType::Manifest);
     Ok(is_next.then(|| Prepared {
         path,

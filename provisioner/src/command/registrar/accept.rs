@@ -8,6 +8,8 @@ use crate::error::{CommandError, Exit, Result};
 use crate::input;
 use crate::registry::Access;
 use crate::render::Report;
+use edgeseal_trust::clock::ClockReading;
+use edgeseal_trust::time::UnixTime;
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -77,8 +79,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
 ///
 /// # Errors
 /// The clock is not synchronized, and nobody said that it is fine.
-pub(super) fn judged_clock(unsynchronized_is_fine: bool) -> Result<edgeseal_trust::time::UnixTime> {
-    let reading = clock::read();
+pub(crate) fn judged_clock(unsynchronized_is_fine: bool) -> Result<UnixTime> {
+    judge(clock::read(), unsynchronized_is_fine)
+}
+
+fn judge(reading: ClockReading, unsynchronized_is_fine: bool) -> Result<UnixTime> {
     if reading.synchronized || unsynchronized_is_fine {
         return Ok(reading.time);
     }
@@ -95,3 +100,25 @@ pub(super) fn judged_clock(unsynchronized_is_fine: bool) -> Result<edgeseal_trus
 
 /// Some 100,000 requests.
 const LONGEST_OCTETS: usize = 128 << 20;
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+    use edgeseal_trust::clock::ClockReading;
+    use edgeseal_trust::time::UnixTime;
+
+    #[test]
+    fn an_unsynchronized_clock_judges_no_token_unless_told_to() {
+        let reading = |synchronized| ClockReading {
+            time: UnixTime::from_seconds(7),
+            synchronized,
+        };
+        assert!(judge(reading(true), false).is_ok());
+        assert!(judge(reading(false), true).is_ok());
+        let refused = judge(reading(false), false).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.exit.code()),
+            ("clock-unsynchronized", 75)
+        );
+    }
+}

@@ -90,6 +90,16 @@ impl Line {
         Ok(batch)
     }
 
+    /// Asks the broker once more for what it keeps: it may drop what it cannot queue, and says nothing.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub(super) async fn look_again(&self) -> Result<()> {
+        let requests = filter(CarrierKind::Request, &self.domain);
+        let subscribed = self.connection.subscribe(&[&requests]).await;
+        subscribed.map_err(|why| reach::failed(&why))
+    }
+
     /// Publishes the answers that differ from the last ones.
     ///
     /// # Errors

@@ -7,6 +7,8 @@ mod line;
 mod rotate;
 mod serve;
 
+pub(crate) use accept::judged_clock;
+
 use super::{Context, Reach};
 use crate::error::{CommandError, Result};
 use crate::mqtt::Endpoint;

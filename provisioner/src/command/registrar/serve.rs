@@ -7,7 +7,7 @@ use super::accept::judged_clock;
 use super::account::{Account, tell, told};
 use super::line::{Incoming, Line};
 use crate::clock;
-use crate::command::publish::{Outcome, Signers, Wish, has_unpublished, sign_with};
+use crate::command::publish::{Outcome, Signers, Wish, has_unpublished, is_prepared, sign_with};
 use crate::command::{Context, Reach, Signing, duration};
 use crate::distribution::{self, Shards};
 use crate::enrollment::{DEFAULT_OVERLAP_SECONDS, Decision, Desk, Judged, next_due};
@@ -114,6 +114,7 @@ impl Registrar<'_> {
             Ok(line) => line,
             Err(why) => return Ok(End::Lost(why)),
         };
+        let mut asked_at = Instant::now();
         let (domain, url) = (&self.domain, self.endpoint.url());
         notice(self.style(), &format!("serving {domain} at {url}"));
         loop {
@@ -131,12 +132,18 @@ impl Registrar<'_> {
                 }
                 Err(why) => return Ok(End::Lost(why)),
             };
-            if let Err(why) = self.turn(&batch, &mut line) {
-                if why.exit == Exit::Configuration {
-                    return Err(why);
+            let turn = self.turn(&batch, &mut line).and_then(|()| {
+                if asked_at.elapsed() < ASK {
+                    return Ok(());
                 }
+                asked_at = Instant::now();
+                self.runtime.block_on(line.look_again())
+            });
+            match turn {
+                Ok(()) => {}
+                Err(why) if why.exit == Exit::Configuration => return Err(why),
                 // The broker sends the requests again over the next connection.
-                return Ok(End::Lost(why));
+                Err(why) => return Ok(End::Lost(why)),
             }
         }
     }
@@ -185,6 +192,10 @@ impl Registrar<'_> {
         let is_due = next_due(desk.registry()).is_some_and(|at| at <= now);
         if !(is_new || is_cut_off || is_due) {
             return Ok(true);
+        }
+        if !is_new && !is_due && is_prepared(desk.registry())? {
+            // Another one in its place would cost the signatures that it has by now.
+            return Ok(false);
         }
         let wish = Wish::default();
         match sign_with(desk.registry_mut(), &self.signers, &wish, self.style())? {
@@ -257,5 +268,7 @@ const SHORTEST_PAUSE: Duration = Duration::from_millis(500);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// How often is looked whether an overlap has ended.
 const LOOK: Duration = Duration::from_secs(60);
+/// How often the broker is asked for all that it keeps.
+const ASK: Duration = Duration::from_secs(600);
 const LOCK_PATIENCE: Duration = Duration::from_secs(20);
 const LOCK_PAUSE: Duration = Duration::from_millis(50);
