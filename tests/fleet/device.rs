@@ -17,11 +17,17 @@ pub(crate) struct Device {
 impl Device {
     /// With an identity, whose request it writes to `request`; its link asks the broker at `port`.
     pub(crate) fn new(place: &Path, port: u16, more: &str) -> Self {
+        let upstream =
+            format!("[[gateway.upstream]]\nname = \"main\"\nurl = \"mqtt://127.0.0.1:{port}\"\n");
+        Self::without_broker(place, &(upstream + more))
+    }
+
+    /// One that knows no broker but that of a join file.
+    pub(crate) fn without_broker(place: &Path, more: &str) -> Self {
         fs::create_dir_all(place.join("state")).unwrap();
         let text = format!(
             "[agent]\nstate_directory = {:?}\nruntime_directory = {:?}\ndangerous_volatile_state = true\n\
-             [clock]\nunsynchronized = \"allow\"\n\
-             [[gateway.upstream]]\nname = \"main\"\nurl = \"mqtt://127.0.0.1:{port}\"\n{more}",
+             [clock]\nunsynchronized = \"allow\"\n{more}",
             place.join("state"),
             place.join("run"),
         );

@@ -63,6 +63,63 @@ fn the_agent_is_killed_while_it_follows() {
     );
 }
 
+/// Each device enrolls by a join file and then rotates its key; its agent is killed once on either way, every third time the
+/// registrar too.
+#[test]
+fn agent_and_registrar_are_killed_while_devices_enroll_and_rotate() {
+    let devices = times("EDGESEAL_KILLS", 24) / 2;
+    let directory = tempfile::Builder::new()
+        .prefix("edgeseal-faults-")
+        .tempdir();
+    let directory = directory.unwrap();
+    let place = directory.path();
+    let operator = Operator::found(&place.join("operator"), 3);
+    let broker = Broker::start(&place.join("broker"));
+    operator.run(&format!("domain broker mqtt://127.0.0.1:{}", broker.port()));
+    operator.signed("publish");
+    let count = devices.to_string();
+    operator.signed(&format!(
+        "join create --role node --count {count} --out cards"
+    ));
+    let cards = operator.join_files();
+    assert_eq!(cards.len().to_string(), count);
+    let mut registrar = operator.serve();
+    for (number, card) in (0..devices).zip(cards) {
+        let at = place.join(format!("device-{number}"));
+        let join_file = at.join("join.json");
+        let more = format!("[enroll]\njoin_file = {join_file:?}\nrotate_delay_seconds = 0\n");
+        let mut device = Device::without_broker(&at, &more);
+        std::fs::copy(card, &join_file).unwrap();
+
+        device.start();
+        pause(number, 1500);
+        device.kill();
+        if number % 3 == 2 {
+            registrar.kill().unwrap();
+            registrar.wait().unwrap();
+            registrar = operator.serve();
+        }
+        device.start();
+        device.until("it is enrolled", |status| status["enrolled"] == true);
+        device.until("the join file is shredded", |_| !join_file.exists());
+        let first = device.status().unwrap()["kid"].clone();
+
+        device.run(&["identity", "rotate", "--now-if-published"]);
+        pause(number, 1700);
+        device.kill();
+        device.start();
+        device.until("the new key signs", |status| {
+            status["kid"] != first && status["enrolled"] == true && status["signing"].is_null()
+        });
+    }
+    registrar.kill().unwrap();
+    registrar.wait().unwrap();
+    eprintln!(
+        "{} kills while {devices} devices enrolled and rotated",
+        2 * devices
+    );
+}
+
 /// A domain of three shards' worth of devices, its broker, and one device that follows.
 struct World {
     // In this order they end.

@@ -5,7 +5,7 @@ use edgeseal_trust::key::{SigningKey, public_jwk};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 /// Registry and keys of the domain `farm` in one directory.
 pub(crate) struct Operator {
@@ -60,6 +60,30 @@ impl Operator {
         )
     }
 
+    /// The join files in `cards`.
+    pub(crate) fn join_files(&self) -> Vec<PathBuf> {
+        let mut open = vec![self.place.join("cards")];
+        let mut files = Vec::new();
+        while let Some(dir) = open.pop() {
+            for entry in fs::read_dir(dir).unwrap() {
+                let path = entry.unwrap().path();
+                match path.extension() {
+                    _ if path.is_dir() => open.push(path),
+                    Some(end) if end == "json" => files.push(path),
+                    _ => {}
+                }
+            }
+        }
+        files
+    }
+
+    /// The registrar, at work.
+    pub(crate) fn serve(&self) -> Child {
+        let log = fs::File::create(self.place.join("serve.log")).unwrap();
+        let mut command = self.command("registrar serve --keys keys --unsynchronized-clock");
+        command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
+    }
+
     /// A verb that signs.
     pub(crate) fn signed(&self, line: &str) -> Vec<u8> {
         self.run(&format!("{line} --keys keys --unsynchronized-clock"))
@@ -72,19 +96,7 @@ impl Operator {
 
     /// A verb, its words parted by spaces.
     pub(crate) fn run(&self, line: &str) -> Vec<u8> {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_edgeseal"));
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("EDGESEAL_") {
-                command.env_remove(&name);
-            }
-        }
-        let output = command
-            .args(["--registry", "registry"])
-            .args(line.split(' '))
-            .current_dir(&self.place)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap();
+        let output = self.command(line).output().unwrap();
         assert!(
             output.status.success(),
             "{line}: {}{}",
@@ -92,6 +104,21 @@ impl Operator {
             String::from_utf8_lossy(&output.stderr)
         );
         output.stdout
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_edgeseal"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("EDGESEAL_") {
+                command.env_remove(&name);
+            }
+        }
+        command
+            .args(["--registry", "registry"])
+            .args(line.split(' '))
+            .current_dir(&self.place)
+            .stdin(Stdio::null());
+        command
     }
 }
 
