@@ -57,6 +57,7 @@ ok "enrolled; doctor's round trip through the sandboxed service"
 
 useradd --system --groups edgeseal program
 useradd --system stranger
+systemctl reload edgeseal-agent # who is in which group is read with the configuration
 as() { setpriv --reuid "$1" --regid "$1" --init-groups "${@:2}"; }
 umask 022
 cd /
