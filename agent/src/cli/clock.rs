@@ -25,9 +25,11 @@ pub(super) fn watch(args: &WatchArgs) -> Result<Exit, Complaint> {
     };
     told()?;
     notify::ready("");
-    while !args.once {
+    if args.once {
+        return Ok(Exit::Ok);
+    }
+    loop {
         std::thread::sleep(watch::PERIOD);
         told()?;
     }
-    Ok(Exit::Ok)
 }

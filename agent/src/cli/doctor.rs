@@ -24,7 +24,7 @@ pub(super) struct DoctorArgs {
 pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Complaint> {
     let cannot = |error: io::Error| Complaint::io("cannot start", &error);
     if args.for_image {
-        let facts = doctor::gather_image(&context.config()?).map_err(cannot)?;
+        let facts = doctor::gather_image(&context.config()?);
         return tell(context, &doctor::examine_image(&facts));
     }
     let found = doctor::gather(&context.location(), context.stated_socket()).map_err(cannot)?;

@@ -120,7 +120,7 @@ enum Verb {
     Enroll(enroll::EnrollArgs),
     /// Make this card fit to be copied: remove the key and all else that belongs to one device
     #[command(
-        after_help = "Example:\n  sudo systemctl stop edgeseal-agent\n  sudo edgeseal-agent reset-identity --for-image --yes\n  sudo edgeseal-agent doctor --for-image"
+        after_help = "Example:\n  sudo systemctl stop edgeseal-agent.socket edgeseal-agent.service\n  sudo edgeseal-agent reset-identity --for-image --yes\n  sudo edgeseal-agent doctor --for-image"
     )]
     ResetIdentity(identity::ForgetArgs),
     /// Run the agent in the foreground

@@ -23,7 +23,7 @@ pub(super) fn board(facts: &Facts) -> Vec<Finding> {
             ..
         } => Finding::broken(
             format!("{what}: this card was copied, or moved to another board"),
-            "sudo systemctl stop edgeseal-agent && sudo edgeseal-agent identity reset --yes && sudo systemctl start edgeseal-agent; then enroll this device anew",
+            "sudo systemctl stop edgeseal-agent.socket edgeseal-agent.service && sudo edgeseal-agent identity reset --yes && sudo systemctl start edgeseal-agent.socket edgeseal-agent.service; then enroll this device anew",
         ),
         IdentityFacts::Unusable { .. } => Finding::unknown(
             "there is no key that could belong to a board",

@@ -17,7 +17,7 @@ fn own(facts: &ImageFacts) -> Vec<Finding> {
                 .collect();
             Finding::broken(
                 format!("these belong to one device: {}", names.join(", ")),
-                "sudo systemctl stop edgeseal-agent && sudo edgeseal-agent reset-identity --for-image --yes",
+                "sudo systemctl stop edgeseal-agent.socket edgeseal-agent.service && sudo edgeseal-agent reset-identity --for-image --yes",
             )
         }
     }
@@ -60,7 +60,7 @@ fn stopped(facts: &ImageFacts) -> Vec<Finding> {
     if facts.agent_runs {
         return Finding::broken(
             "the agent runs",
-            "sudo systemctl stop edgeseal-agent, and take the image without starting it again",
+            "sudo systemctl stop edgeseal-agent.socket edgeseal-agent.service, and take the image without starting it again",
         );
     }
     Finding::ok("the agent does not run")

@@ -128,7 +128,7 @@ pub(super) fn state_files(facts: &Facts) -> Vec<Finding> {
         ),
         Recovery::Lost { what } => Finding::broken(
             what.clone(),
-            "sudo systemctl stop edgeseal-agent && sudo edgeseal-agent identity reset --yes, enroll anew, and replace the card",
+            "sudo systemctl stop edgeseal-agent.socket edgeseal-agent.service && sudo edgeseal-agent identity reset --yes, enroll anew, and replace the card",
         ),
     })
 }
@@ -142,7 +142,7 @@ pub(super) fn index(facts: &Facts) -> Vec<Finding> {
         Ok(octets) if *octets > LARGE_INDEX_OCTETS => Finding::warning(
             format!("{} MiB", octets >> 20),
             format!(
-                "sudo systemctl stop edgeseal-agent && sudo rm -r {}/index && sudo systemctl start edgeseal-agent; it is rebuilt",
+                "sudo systemctl stop edgeseal-agent.socket edgeseal-agent.service && sudo rm -r {}/index && sudo systemctl start edgeseal-agent.socket edgeseal-agent.service; it is rebuilt",
                 facts.state.file.path.display()
             ),
         ),

@@ -1,30 +1,29 @@
 //! A card that is to be copied.
 
 use super::super::{ImageFacts, Seen};
-use super::{asked, files, system};
+use super::{files, system};
 use crate::config::Config;
-use crate::doctor::AgentFacts;
-use std::fs;
+use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Looks at this card.
-///
-/// # Errors
-/// The system gives no event queue.
-pub fn gather_image(config: &Config) -> io::Result<ImageFacts> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .build()?;
-    let asked = runtime.block_on(asked::ask(&config.api_socket()));
-    Ok(ImageFacts {
-        own: own(&config.agent.state_directory),
+/// Looks at this card. The agent is not asked: with socket activation that would start it.
+#[must_use]
+pub fn gather_image(config: &Config) -> ImageFacts {
+    let state_dir = &config.agent.state_directory;
+    ImageFacts {
+        own: own(state_dir),
         machine_id: machine_id(Path::new("/")),
         join_files: files::join_files(Path::new("/")),
-        agent_runs: !matches!(asked.agent, AgentFacts::NotRunning(_)),
+        agent_runs: is_locked(state_dir),
         enabled: system::is_enabled(),
-    })
+    }
+}
+
+/// Whether a process uses the state directory.
+fn is_locked(state_dir: &Path) -> bool {
+    let lock = File::open(state_dir.join("lock"));
+    lock.is_ok_and(|lock| matches!(lock.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Everything in the state directory belongs to one device, but for its lock.
