@@ -32,7 +32,7 @@ impl Signing {
             return Ok(());
         }
         Err(CommandError::usage(
-            "keys-not-named",
+            "usage",
             "a manifest is signed by registrar keys, and none are named",
         )
         .hint("give --keys DIR, or set EDGESEAL_KEYS"))

@@ -318,6 +318,12 @@ impl Registry {
     }
 
     fn judge_device(&self, device: &DeviceRecord) -> Result<()> {
+        self.judge_names(device)?;
+        judge_form(device)
+    }
+
+    /// What a device must be beside the others: its keys are its own, its roles and groups are defined.
+    fn judge_names(&self, device: &DeviceRecord) -> Result<()> {
         for key in &device.keys {
             if let Some(owner) = self
                 .owners
@@ -337,11 +343,14 @@ impl Registry {
         for group in &device.groups {
             self.judge_group(group)?;
         }
-        device
-            .entry()
-            .check()
-            .map_err(|why| CommandError::no(why.code(), format!("{}: {why}", device.id)))
+        Ok(())
     }
+}
+
+/// What a device must be by itself.
+fn judge_form(device: &DeviceRecord) -> Result<()> {
+    let judged = device.entry().check();
+    judged.map_err(|why| CommandError::no(why.code(), format!("{}: {why}", device.id)))
 }
 
 #[derive(Deserialize, Serialize)]
