@@ -184,7 +184,7 @@ fn a_key_is_rotated_while_the_agent_runs_and_signs_without_a_break() {
     agent.end_by(rustix::process::Signal::KILL);
     let agent = site.run_agent();
     until("the next key signs", || {
-        site.kid().is_some_and(|kid| Value::from(kid) != old["kid"])
+        site.kid().is_some_and(|kid| old["kid"] != *kid)
     });
     let new = site.status().unwrap();
     assert_eq!(new["device"], old["device"]);
@@ -226,6 +226,56 @@ fn an_island_enrolls_by_file_alone_and_its_card_is_shredded() {
     finished(&mut site.agent(&["trust", "apply", &bundle]));
     assert!(!site.card().exists(), "the join file is shredded");
     assert!(!site.place.path("state/request.json").exists());
+}
+
+#[test]
+fn a_person_approves_what_a_device_asks_over_the_broker() {
+    let site = Site::start();
+    std::fs::remove_file(site.card()).unwrap();
+    let upstream = format!(
+        "[[gateway.upstream]]\nurl = \"mqtt://127.0.0.1:{}\"\n",
+        site.broker.port()
+    );
+    site.configure(&upstream);
+    finished(&mut site.agent(&["init"]));
+    let send = ["identity", "request", "--device", "shed-1", "--send"];
+    let refused = site.agent(&send).output().unwrap();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("first-root-not-pinned"), "{said}");
+    site.place
+        .run("publish --keys keys --unsynchronized-clock --to bundle")
+        .succeeded();
+    let root = std::fs::read(site.place.path("registry/root/1.json")).unwrap();
+    let words = edgeseal_trust::words::Words::of_root(&root).to_string();
+    let bundle = site.place.path("bundle").display().to_string();
+    finished(&mut site.agent(&["trust", "apply", &bundle, "--root", &words]));
+
+    let agent = site.run_agent();
+    finished(&mut site.agent(&send));
+    until("the request is there", || site.topics("request").len() == 1);
+    let shown = site.status().unwrap()["enrollment"]["words"].clone();
+    site.place
+        .run("registrar fetch --unsynchronized-clock")
+        .succeeded();
+    let pending = site.place.run("device pending --json").json();
+    assert_eq!(pending["pending"][0]["words"], shown, "{pending}");
+    let words = shown.as_str().unwrap();
+    let wrong = "abandon ability able about above absent absorb abstract";
+    let approve = |words| {
+        let args = [
+            "device", "approve", "shed-1", "--role", "sensor", "--words", words,
+        ];
+        site.place.args(&args)
+    };
+    approve(wrong).refused(1, "words-differ");
+    assert_eq!(site.enrollment(), "waiting");
+    approve(words).succeeded();
+    site.place.run(PUBLISH).succeeded();
+    until("it is enrolled", || site.enrollment() == "enrolled");
+    until("the request is cleared", || {
+        site.topics("request").is_empty()
+    });
+    agent.terminate();
 }
 
 const PUBLISH: &str = "publish --keys keys --unsynchronized-clock";

@@ -6,6 +6,7 @@ use super::output::{Complaint, print_json, print_line};
 use crate::config::Config;
 use crate::daemon::AgentStatus;
 use crate::durable_file::Live;
+use crate::enroll::ask;
 use crate::enroll::edge;
 use crate::enroll::join::{self, Offered};
 use crate::enroll::kept::KeptRequest;
@@ -63,8 +64,36 @@ pub(super) fn request(
     write_request(context, kept.request.as_bytes(), output)
 }
 
+/// `identity request --send`: what the agent asks over the broker, for a person to approve.
+pub(super) fn ask_a_person(context: &Context, device: Option<DeviceId>) -> Result<Exit, Complaint> {
+    let config = context.config()?;
+    let directory = &config.agent.state_directory;
+    let runs = expect_not_enrolled(context, &config)?;
+    act_as_owner(directory)?;
+    let Some(root) = Store::roots_in(directory)?.pop() else {
+        return Err(Complaint::new(
+            Exit::No,
+            "first-root-not-pinned",
+            "this device believes no root yet, so it would believe no answer",
+            "bring it a bundle once: edgeseal-agent trust apply FILE --root WORDS",
+        ));
+    };
+    let kept = ask::keep(&Live, directory, &board(), &root.content().domain, device)?;
+    tell_asked(context, &kept, runs)
+}
+
 fn enroll(context: &Context, join: &Path, device: Option<DeviceId>) -> Result<Exit, Complaint> {
     let (kept, runs) = take(context, join, device)?;
+    let exit = tell_asked(context, &kept, runs)?;
+    if !context.json() {
+        print_line(
+            "keep the join file: it is shredded when this device sees itself in a verified manifest",
+        )?;
+    }
+    Ok(exit)
+}
+
+fn tell_asked(context: &Context, kept: &KeptRequest, runs: bool) -> Result<Exit, Complaint> {
     let words = Words::of_request(kept.request.as_bytes()).to_string();
     if context.json() {
         let body = serde_json::json!({ "kid": kept.kid, "words": words, "agent_runs": runs });
@@ -76,9 +105,6 @@ fn enroll(context: &Context, join: &Path, device: Option<DeviceId>) -> Result<Ex
         true => "the running agent asks now: edgeseal-agent enroll status",
         false => "next: start the agent, and it asks: systemctl start edgeseal-agent",
     })?;
-    print_line(
-        "keep the join file: it is shredded when this device sees itself in a verified manifest",
-    )?;
     Ok(Exit::Ok)
 }
 

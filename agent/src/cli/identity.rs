@@ -35,7 +35,7 @@ enum IdentityVerb {
     Show,
     /// Write the enrollment request that the operator approves
     #[command(
-        after_help = "Example:\n  edgeseal-agent identity request --device pump-1 -o pump-1.request"
+        after_help = "Examples:\n  edgeseal-agent identity request --device pump-1 -o pump-1.request\n  edgeseal-agent identity request --device pump-1 --send"
     )]
     Request(RequestArgs),
     /// Replace the key by a new one that the old one vouches for, with no break in its messages
@@ -59,6 +59,9 @@ struct RequestArgs {
     /// Make it of this join file, which approves it without a person
     #[arg(long, value_name = "FILE", conflicts_with = "domain")]
     join: Option<PathBuf>,
+    /// Let the agent ask over the broker, and wait for a person to approve; the root must be pinned
+    #[arg(long, conflicts_with_all = ["domain", "join", "output"])]
+    send: bool,
     /// Where to write the request [default: standard output]
     #[arg(short, long, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -118,6 +121,7 @@ pub(super) fn run(context: &Context, args: IdentityArgs) -> Result<Exit, Complai
         }
         IdentityVerb::Request(args) => match &args.join {
             Some(join) => enroll::request(context, join, args.device, args.output.as_deref()),
+            None if args.send => enroll::ask_a_person(context, args.device),
             None => request(context, &load(&config)?, args),
         },
         IdentityVerb::Rotate(args) => rotate::run(context, &config, &args),

@@ -69,6 +69,10 @@ impl Agent {
         })?;
         // Whatever became of the bundle: what the store has in force is what counts.
         self.put_in_force(in_force.map_err(|error| store_failed(&error))?);
+        if self.kid() != kid {
+            // The key was changed meanwhile: its own entry is another.
+            self.take_over().map_err(|error| store_failed(&error))?;
+        }
         let applied = applied?;
         info!(
             outcome = ?applied.outcome,

@@ -4,6 +4,7 @@
 //! they say. What must outlive a power cut lies in the state directory: the request as it was signed, and
 //! what is known of an open rotation.
 
+pub(crate) mod ask;
 pub(crate) mod edge;
 mod enrollment;
 pub(crate) mod join;
