@@ -365,7 +365,7 @@ impl Default for Enrollment {
 /// How often it is looked for a join file: a card may be changed while the device runs.
 const LOOK_EVERY: Duration = Duration::from_secs(10);
 const WAITS_FOR_REQUEST: &str =
-    "a join file, or edgeseal-agent identity request -o FILE for the operator";
+    "a join file, or edgeseal-agent identity request with --send or -o FILE";
 
 #[cfg(test)]
 mod tests;
