@@ -29,7 +29,7 @@ fn the_broker_restarts() {
     let mut world = World::new();
     for number in 0..times("EDGESEAL_FAULTS", 5) {
         let forgets = number % 3 == 2;
-        let before = number % 2 == 0;
+        let before = number.is_multiple_of(2);
         if before {
             world.change(number);
         }
@@ -160,7 +160,11 @@ impl World {
 
     /// A device is suspended, or resumed, which is published at once.
     fn change(&mut self, number: u64) {
-        let verb = if number % 2 == 0 { "suspend" } else { "resume" };
+        let verb = if number.is_multiple_of(2) {
+            "suspend"
+        } else {
+            "resume"
+        };
         self.operator.signed(&format!("device {verb} d7"));
         self.sequence += 1;
     }

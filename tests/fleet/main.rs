@@ -160,7 +160,7 @@ impl Fleet {
             self.operator.run(&format!(
                 "role grant node --publish again/{number}/# --audience domain"
             ));
-            if number % 2 == 0 {
+            if number.is_multiple_of(2) {
                 self.publish();
             }
             let is_lost = self.broker.restart(forgets);

@@ -72,7 +72,7 @@ grep -q "^NoNewPrivs:.*1" /proc/$pid/status
 grep -q "^CapEff:.*0000000000000000" /proc/$pid/status
 grep -q "^Seccomp:.*2" /proc/$pid/status
 grep -q "Max core file size  *0" /proc/$pid/limits
-[ ! -e /proc/$pid/root/home ] && [ ! -e /proc/$pid/root/root ]
+[ ! -e /proc/$pid/root/opt ] && [ ! -e /proc/$pid/root/root/booted.sh ]
 ok "no privilege, no capability, a root of its own"
 
 kill -9 "$pid"
