@@ -31,6 +31,8 @@ pub struct TrustLink {
     outbox: Outbox,
     trust: watch::Receiver<()>,
     refusals: RefusalLog,
+    /// The broker that the log named last.
+    told: Option<String>,
 }
 
 /// A broker that is asked, and how far that is.
@@ -70,6 +72,7 @@ impl TrustLink {
             outbox: Outbox::default(),
             trust,
             refusals: RefusalLog::new(REFUSALS_LOGGED, REFUSAL_INTERVAL),
+            told: None,
         }
     }
 
@@ -80,7 +83,10 @@ impl TrustLink {
             match self.find().await {
                 Ok(Some(mut asked)) => {
                     self.show(|status| status.broker = Some(asked.url.clone()));
-                    info!(broker = asked.url, "trust data comes from this broker");
+                    if self.told.as_ref() != Some(&asked.url) {
+                        info!(broker = asked.url, "trust data comes from this broker");
+                        self.told = Some(asked.url.clone());
+                    }
                     self.ask(&mut asked).await;
                     self.ended(&mut asked, None);
                 }

@@ -104,7 +104,7 @@ impl From<&Failure> for ErrorBody {
             }
             Failure::MemoryFull(_) => "fewer consumers, or larger limits in [replay]",
             Failure::NotEnrolled => {
-                "send `edgeseal-agent identity request` to the operator, then apply the bundle"
+                "a new device: edgeseal-agent enroll; one that was a member: ask whether it is suspended"
             }
             Failure::Store(_) => "see the agent's log, and check the disk",
         })
