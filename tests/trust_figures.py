@@ -82,8 +82,10 @@ class Farm:
         self.place, self.broker = place, Broker(place)
         (place / "pass.txt").touch(0o600)
         (place / "pass.txt").write_text("correct horse battery\n")
-        self.run("domain", "init", "farm", "--keys", "../keys-" + place.name, "--passphrase-file", "pass.txt")
-        self.signing = [*SIGNING, "../keys-" + place.name]
+        # Never in a git work tree, as target/ is.
+        self.secret = pathlib.Path(tempfile.mkdtemp(prefix="edgeseal-keys-", dir="/dev/shm"))
+        self.run("domain", "init", "farm", "--keys", self.secret / "keys", "--passphrase-file", "pass.txt")
+        self.signing = [*SIGNING, self.secret / "keys"]
         self.run("domain", "broker", f"mqtt://127.0.0.1:{self.broker.port}")
         self.run("role", "add", "sensor")
         for topic in ("farm/{device}/#",):
@@ -107,7 +109,7 @@ class Farm:
 
     def stop(self):
         self.broker.stop()
-        shutil.rmtree(self.place.parent / ("keys-" + self.place.name), ignore_errors=True)
+        shutil.rmtree(self.secret, ignore_errors=True)
 
 
 class Agent:
@@ -346,9 +348,9 @@ def joins(place):
         return {**core, "kid": text(hashlib.sha256(compact(core)).digest())}
     try:
         farm.publish()
-        farm.run("join", "create", "--role", "sensor", "--count", str(JOINS), "--out", "cards", *farm.signing)
+        farm.run("join", "create", "--role", "sensor", "--count", str(JOINS), "--out", farm.secret / "cards", *farm.signing)
         requests = []
-        for number, card in enumerate(sorted((place / "cards").glob("**/*.json"))):
+        for number, card in enumerate(sorted((farm.secret / "cards").glob("**/*.json"))):
             card = json.loads(card.read_text())
             one_time = Ed25519PrivateKey.from_private_bytes(base64.urlsafe_b64decode(card["seed"] + "=="))
             key = Ed25519PrivateKey.generate()
