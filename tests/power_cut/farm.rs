@@ -54,7 +54,7 @@ impl Farm {
         farm.operator("device add one --role node --request one.json");
         farm.operator("device approve one --yes");
         farm.operator("publish --unsynchronized-clock --keys keys --to first");
-        farm.operator("device suspend d7");
+        farm.operator("device suspend d7 --no-publish");
         farm.operator("publish --unsynchronized-clock --keys keys --to second");
         farm
     }

@@ -328,7 +328,9 @@ pub enum Failure {
     #[error("no manifest in force: apply a trust bundle")]
     NoManifest,
     /// This device is not active in the manifest in force.
-    #[error("this device is not enrolled, or no longer: its key is not active in the manifest in force")]
+    #[error(
+        "this device is not enrolled, or no longer: its key is not active in the manifest in force"
+    )]
     NotEnrolled,
     /// The role of the sender asks for a younger manifest.
     #[error("the manifest is {age_seconds} s old; the role {role} allows {allowed_seconds} s")]

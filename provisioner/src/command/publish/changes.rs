@@ -11,11 +11,9 @@ use edgeseal_trust::document::Manifest;
 pub(super) fn between(registry: &Registry, next: &Manifest) -> Result<Vec<String>> {
     let last = registry.manifest()?;
     let last = last.as_ref().map(|last| last.content());
-    let changes = Changes::between(last, next, |digest| {
-        match registry.has_shard(digest, None) {
-            true => registry.shard(digest),
-            false => registry.prepared_shard(digest),
-        }
+    let changes = Changes::between(last, next, |digest| match registry.has_shard(digest) {
+        true => registry.shard(digest),
+        false => registry.prepared_shard(digest),
     })?;
     let devices = changes.devices.iter();
     let devices = devices.map(|(id, what)| format!("{id}: {what}"));

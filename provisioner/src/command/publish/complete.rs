@@ -28,7 +28,7 @@ pub(super) fn run(file: &Path, registry: &Registry) -> Result<Signed> {
     }
     let mut new = Vec::new();
     for digest in &content.shards {
-        if !registry.has_shard(*digest, None) {
+        if !registry.has_shard(*digest) {
             let shard = registry.prepared_shard(*digest);
             let lost = |_| superseded(format!("the registry does not have its shard {digest}"));
             new.push((*digest, shard.map_err(lost)?));

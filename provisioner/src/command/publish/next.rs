@@ -112,7 +112,7 @@ pub(crate) fn sign_with(
     let changed: Vec<(Digest, &[u8])> = match &fleet {
         Some(fleet) => fleet
             .shards()
-            .filter(|(digest, octets)| !registry.has_shard(*digest, Some(octets.len())))
+            .filter(|(digest, _)| !registry.has_shard(*digest))
             .collect(),
         None => Vec::new(),
     };
