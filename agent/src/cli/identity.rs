@@ -35,7 +35,7 @@ enum IdentityVerb {
     Show,
     /// Write the enrollment request that the operator approves
     #[command(
-        after_help = "Examples:\n  edgeseal-agent identity request --device pump-1 -o pump-1.request\n  edgeseal-agent identity request --device pump-1 --send"
+        after_help = "Example:\n  edgeseal-agent identity request --device pump-1 -o pump-1.request\n  edgeseal-agent identity request --device pump-1 --send"
     )]
     Request(RequestArgs),
     /// Replace the key by a new one that the old one vouches for, with no break in its messages
