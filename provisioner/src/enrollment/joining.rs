@@ -86,6 +86,7 @@ impl Desk {
                 if !is_its_own {
                     return Err(taken(id));
                 }
+                judge_gain(present, token)?;
                 judge_serial(present.serial.as_deref(), &request.draft.serial)?;
                 present.approved(request.key.clone())
             }
@@ -111,6 +112,24 @@ impl TokenRecord {
             && self.serial == token.serial
             && self.expires_at == token.expires_at
     }
+}
+
+/// A token for any device gives what it says and no more: a serial is no secret, so whoever has the card of a sensor
+/// could else become the door that is expected.
+fn judge_gain(expected: &DeviceRecord, token: &TokenRecord) -> Result<(), Refusal> {
+    let roles = expected.roles.iter().all(|role| token.roles.contains(role));
+    let groups = expected
+        .groups
+        .iter()
+        .all(|group| token.groups.contains(group));
+    if token.device.is_some() || (roles && groups) {
+        return Ok(());
+    }
+    let reason = format!(
+        "{} is expected with roles or groups that the join token {} does not give: one made with --device or --expected does",
+        expected.id, token.id
+    );
+    Err(Refusal::new("join-gain", reason))
 }
 
 fn judge_once(token: &TokenRecord, kid: KeyId, id: &DeviceId) -> Result<(), Refusal> {

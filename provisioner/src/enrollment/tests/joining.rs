@@ -3,7 +3,7 @@
 use super::{NOW, Rig, code, device, domain, draft, forged, key, role};
 use crate::registry::DeviceRecord;
 use edgeseal_trust::enrollment::RequestDraft;
-use edgeseal_trust::registry::DeviceState;
+use edgeseal_trust::registry::{DeviceState, Role};
 
 #[test]
 fn a_token_enrolls_one_key_and_says_the_same_to_it_again() {
@@ -180,4 +180,31 @@ fn a_preauthorized_device_gets_its_key_from_its_own_board() {
     // Without a token it waits, and says that it is expected.
     let plain = draft("pump-2").sign(&key(11)).unwrap();
     assert_eq!(code(&rig.take(&plain)), "preauthorized");
+}
+
+#[test]
+fn a_card_for_anybody_does_not_become_a_device_that_is_expected_as_more() {
+    let rig = Rig::new();
+    let mut desk = rig.desk();
+    let door = Role {
+        name: role("door"),
+        grants: Vec::new(),
+        manifest_age_seconds: None,
+    };
+    desk.registry_mut().put_role(door).unwrap();
+    let mut expected = DeviceRecord::expected(device("pump-1"));
+    expected.roles = vec![role("door")];
+    expected.serial = Some("serial-of-pump-1".into());
+    desk.registry_mut().put_device(expected).unwrap();
+    desk.registry_mut().save().unwrap();
+    desk.commit().unwrap();
+    drop(desk);
+    let anybodys = rig.card(1, |_| {});
+    let request = anybodys.request("pump-1", &key(10));
+    assert_eq!(code(&rig.take(&request)), "join-gain");
+    assert_eq!(rig.record("pump-1").state, DeviceState::Pending);
+    let its_own = rig.card(2, |token| token.device = Some(device("pump-1")));
+    let request = its_own.request("pump-1", &key(11));
+    assert_eq!(code(&rig.take(&request)), "enrolled");
+    assert_eq!(rig.record("pump-1").roles, [role("door"), role("sensor")]);
 }
