@@ -303,7 +303,7 @@ def is_int(value, bits=64): return isinstance(value, int) and not isinstance(val
 def is_name(value): return isinstance(value, str) and NAME.match(value) is not None
 def is_text(value): return isinstance(value, str)
 def is_jwk(value): return shaped(value, {"kty": is_text, "crv": is_text, "kid": is_text, "x": is_text}, {"d": lambda d: d is not None})
-def is_hex(value): return isinstance(value, str) and re.fullmatch(r"[0-9a-f]{64}", value) is not None
+def is_sha(value): return isinstance(value, str) and re.fullmatch(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]", value) is not None
 def some(of): return lambda value: isinstance(value, list) and all(map(of, value))
 def one_of(words): return lambda value: isinstance(value, str) and value in words
 
@@ -403,7 +403,7 @@ def root_content(payload):
 def manifest_content(payload):
     manifest = content(payload, {
         "domain": is_name, "root_version": is_int, "sequence": is_int, "iat": is_int, "exp": is_int,
-        "roles": some(is_role), "groups": some(is_name), "shards": some(is_hex)})
+        "roles": some(is_role), "groups": some(is_name), "shards": some(is_sha)})
     need(manifest["root_version"] > 0 and manifest["sequence"] > 0, "zero")
     need(manifest["exp"] > manifest["iat"], "expiry")
     at_most(256, manifest["roles"], manifest["groups"])
@@ -494,7 +494,7 @@ def check_bundle(octets, pin):
     lacking, had, kids = dict(zip(manifest["shards"], range(len(manifest["shards"])))), set(), []
     for _ in range(head["shards"]):
         octets = line(1 << 20)
-        digest = hashlib.sha256(octets).hexdigest()
+        digest = sha(octets)
         if digest in had: continue
         need(digest in lacking, "shard-hash")
         shard, its_kids = shard_content(octets)

@@ -2,7 +2,7 @@
 //! signatures, and of order.
 
 use super::{Named, Vector};
-use data_encoding::{BASE64URL_NOPAD, HEXLOWER};
+use data_encoding::BASE64URL_NOPAD;
 use edgeseal_trust::document::{DocumentType, sign};
 use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::words::Words;
@@ -102,7 +102,7 @@ impl Bundle {
         let shard = self.shard.to_string();
         let mut manifest = self.manifest.payload.clone();
         if manifest["shards"] == json!([]) {
-            manifest["shards"] = json!([HEXLOWER.encode(&Sha256::digest(&shard))]);
+            manifest["shards"] = json!([BASE64URL_NOPAD.encode(&Sha256::digest(&shard))]);
         }
         let line = |octets| String::from_utf8(octets).unwrap();
         let header = json!({ "edgeseal_bundle": 1, "roots": self.roots.len(), "shards": 1 });
@@ -497,7 +497,7 @@ fn order() -> Vec<Named> {
             "domain",
             "a manifest of another domain",
         ),
-        named(&"0".repeat(64)).vector(
+        named(&"0".repeat(43)).vector(
             "shard-unnamed",
             "shard-hash",
             "a shard that the manifest does not name",

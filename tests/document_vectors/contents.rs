@@ -143,14 +143,14 @@ fn manifests() -> Vec<Named> {
             &|m| m["groups"] = json!(["../pumps"]),
         ),
         manifest("manifest-shards-3", "shard-count", "three shards", &|m| {
-            m["shards"] = json!(["1".repeat(64), "2".repeat(64), "3".repeat(64)]);
+            m["shards"] = json!(["A".repeat(43), "E".repeat(43), "I".repeat(43)]);
         }),
         manifest(
             "manifest-shard-twice",
             "duplicate-name",
             "one shard twice",
             &|m| {
-                m["shards"] = json!(["1".repeat(64), "1".repeat(64)]);
+                m["shards"] = json!(["A".repeat(43), "A".repeat(43)]);
             },
         ),
         manifest(

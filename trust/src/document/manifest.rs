@@ -6,10 +6,14 @@ use super::root::check_times;
 use super::{Digest, DocumentRejection, FORMAT};
 use crate::grant::Grant;
 use crate::id::{GroupName, RoleName, TrustDomain};
+use crate::key::digest_from_text;
 use crate::limits;
 use crate::registry::Role;
 use crate::time::UnixTime;
-use serde::{Deserialize, Serialize};
+use data_encoding::BASE64URL_NOPAD;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fmt::Display;
 
@@ -50,7 +54,7 @@ impl Manifest {
             exp: self.expires_at,
             roles: self.roles.clone(),
             groups: self.groups.clone(),
-            shards: self.shards.clone(),
+            shards: self.shards.iter().copied().map(ShardName).collect(),
         }))
     }
 
@@ -97,7 +101,11 @@ impl Signed for Manifest {
             expires_at: text.exp,
             roles: text.roles,
             groups: text.groups,
-            shards: text.shards,
+            shards: text
+                .shards
+                .into_iter()
+                .map(|ShardName(digest)| digest)
+                .collect(),
         };
         manifest.check()?;
         Ok(manifest)
@@ -170,5 +178,24 @@ struct ManifestText {
     exp: UnixTime,
     roles: Vec<Role>,
     groups: Vec<GroupName>,
-    shards: Vec<Digest>,
+    shards: Vec<ShardName>,
+}
+
+/// A digest in 43 characters of base64url: two thirds of the hexadecimal form. A manifest has up to
+/// thousands of them, and travels with every change.
+struct ShardName(Digest);
+
+impl Serialize for ShardName {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(&BASE64URL_NOPAD.encode_display(self.0.octets()))
+    }
+}
+
+impl<'de> Deserialize<'de> for ShardName {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        let octets = digest_from_text(text.as_bytes());
+        let octets = octets.ok_or_else(|| D::Error::custom("not SHA-256 in base64url"))?;
+        Ok(Self(Digest::from_octets(octets)))
+    }
 }
