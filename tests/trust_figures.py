@@ -314,6 +314,16 @@ def revocation(place):
                 judged.append((time.monotonic(), verdict.get("verdict")))
         threading.Thread(target=judge, daemon=True).start()
         wait("messages and verdicts flow", lambda: len(taken) > 50 and any(what == "verified" for _, what in judged))
+        late = [("queued messages handed on", waits), ("retained statements handed on", ["-i", "new", "-t", "farm/sender/state"])]
+
+        def handed_on(words):
+            program = mqtt("mosquitto_sub", "taker", *words, "-W", "3", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+            return len(program.communicate()[0].splitlines())
+        # Before, both are: else nothing would be shown by their absence.
+        for what, words in late:
+            if not handed_on(words):
+                sys.exit(f"no {what} before the revocation")
+        time.sleep(1)
         farm.run("device", "revoke", "sender", "--yes", *farm.signing)
         returned = time.monotonic()
         time.sleep(3)
@@ -322,10 +332,8 @@ def revocation(place):
         figure("revoked: last verified in the API", latest(at for at, what in judged if what == "verified"), 1000, "ms")
         figure("revoked: last delivered by the gateway", latest(at for at, _ in taken), 1000, "ms")
         assert judged[-1][1] == "rejected" and judged[-1][0] > returned + 2, judged[-3:]
-        late = [("queued messages handed on", waits), ("retained statements handed on", ["-i", "new", "-t", "farm/sender/state"])]
         for what, words in late:
-            late = mqtt("mosquitto_sub", "taker", *words, "-W", "3", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-            figure(f"revoked: {what}", len(late.communicate()[0].splitlines()), 0, "")
+            figure(f"revoked: {what}", handed_on(words), 0, "")
     finally:
         for program in programs:
             program.kill()

@@ -7,7 +7,7 @@ use serde_json::Value;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
 
 pub(crate) const PASSPHRASE: &str = "correct horse battery";
@@ -36,10 +36,14 @@ impl Place {
 
     /// A domain `farm` with registrar keys that need no passphrase.
     pub(crate) fn farm() -> Self {
+        Self::farm_with("")
+    }
+
+    /// The same, made with more options.
+    pub(crate) fn farm_with(options: &str) -> Self {
         let place = Self::empty();
-        place
-            .run("domain init farm --keys keys --no-passphrase --passphrase-file pass")
-            .succeeded();
+        let init = "domain init farm --keys keys --no-passphrase --passphrase-file pass";
+        place.run(&format!("{init} {options}")).succeeded();
         place
     }
 
@@ -70,12 +74,24 @@ impl Place {
     /// The program, ready to be started.
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_edgeseal"));
+        command.args(args);
+        self.quiet(&mut command);
         command
-            .args(args)
-            .current_dir(self.dir.path())
-            .env_remove("EDGESEAL_REGISTRY")
-            .stdin(Stdio::null());
-        command
+    }
+
+    /// Runs any program here, and nothing of the environment configures it.
+    pub(crate) fn ended(&self, command: &mut Command) -> Outcome {
+        self.quiet(command);
+        Outcome::of(command.output().unwrap())
+    }
+
+    fn quiet(&self, command: &mut Command) {
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("EDGESEAL_") {
+                command.env_remove(&name);
+            }
+        }
+        command.current_dir(self.dir.path()).stdin(Stdio::null());
     }
 
     /// Runs the program with arguments parted by spaces.
@@ -84,7 +100,7 @@ impl Place {
     }
 
     pub(crate) fn args(&self, args: &[&str]) -> Outcome {
-        self.answer(args, "")
+        self.ended(&mut self.command(args))
     }
 
     /// Runs it and answers its question.
@@ -98,17 +114,7 @@ impl Place {
             .unwrap();
         // The program may end without reading the answer.
         let _ = child.stdin.take().unwrap().write_all(answer.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        let stdout = String::from_utf8(output.stdout).unwrap();
-        assert!(
-            !stdout.contains(" \n"),
-            "blanks at an end of a line: {stdout:?}"
-        );
-        Outcome {
-            code: output.status.code().unwrap(),
-            stdout,
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
+        Outcome::of(child.wait_with_output().unwrap())
     }
 
     /// Publishes.
@@ -143,6 +149,19 @@ impl Place {
 }
 
 impl Outcome {
+    fn of(output: Output) -> Self {
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        assert!(
+            !stdout.contains(" \n"),
+            "blanks at an end of a line: {stdout:?}"
+        );
+        Self {
+            code: output.status.code().unwrap(),
+            stdout,
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
     /// Ended with 0.
     pub(crate) fn succeeded(self) -> String {
         assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);

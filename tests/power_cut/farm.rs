@@ -59,6 +59,12 @@ impl Farm {
         farm
     }
 
+    /// Lets a device apply one of the bundles.
+    pub(crate) fn applied(&self, device: &Device, bundle: &str) {
+        let mut command = device.apply(&self.path(bundle), &self.words);
+        assert_success(&command.output().unwrap());
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.place.path().join(name)
     }

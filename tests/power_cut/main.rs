@@ -52,11 +52,7 @@ fn an_update_survives_a_power_cut_at_any_call() {
     }
     let farm = Farm::found();
     let one = farm.device("one");
-    assert_success(
-        &one.apply(&farm.path("first"), &farm.words)
-            .output()
-            .unwrap(),
-    );
+    farm.applied(&one, "first");
     let command = one.apply(&farm.path("second"), &farm.words);
     let record = record_of(&one, r#""outcome":"applied""#, |trace| {
         assert_success(&strace::traced(&command, trace).output().unwrap());
@@ -77,22 +73,14 @@ fn a_running_agent_survives_a_power_cut_at_any_call() {
     }
     let farm = Farm::found();
     let one = farm.device("one");
-    assert_success(
-        &one.apply(&farm.path("first"), &farm.words)
-            .output()
-            .unwrap(),
-    );
+    farm.applied(&one, "first");
     let mut epoch = 0;
     // As the answer to the first question of its status says it.
     let record = record_of(&one, r#""epoch":"#, |trace| {
         let mut command = one.agent();
         command.arg("run");
         let running = one.start(strace::traced(&command, trace)).unwrap();
-        assert_success(
-            &one.apply(&farm.path("second"), &farm.words)
-                .output()
-                .unwrap(),
-        );
+        farm.applied(&one, "second");
         epoch = running.status().unwrap()["epoch"].as_u64().unwrap();
         running.stop();
     });

@@ -4,7 +4,7 @@
 
 use super::{Registry, atomic, load, unwritable};
 use crate::error::Result;
-use edgeseal_trust::enrollment::JoinId;
+use edgeseal_trust::enrollment::{JoinDraft, JoinId};
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::time::UnixTime;
@@ -63,6 +63,25 @@ pub(crate) struct Tokens {
     by_id: BTreeMap<JoinId, TokenRecord>,
     by_user: HashMap<KeyId, JoinId>,
     is_changed: bool,
+}
+
+impl TokenRecord {
+    /// The row of a token that nobody has used yet.
+    pub(crate) fn new(draft: JoinDraft) -> Self {
+        Self {
+            id: draft.id,
+            one_time: draft.one_time,
+            device: draft.device,
+            roles: draft.roles,
+            groups: draft.groups,
+            serial: draft.serial,
+            issued_at: draft.issued_at,
+            expires_at: draft.expires_at,
+            used: None,
+            revoked_at: None,
+            refused: BTreeMap::new(),
+        }
+    }
 }
 
 impl Tokens {

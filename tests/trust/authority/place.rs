@@ -1,64 +1,32 @@
 //! A directory with a registry, keys and devices, and both programs run in it.
 
-use edgeseal_trust::key::{SigningKey, public_jwk};
-use serde_json::Value;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use tempfile::TempDir;
+use crate::operator;
+use edgeseal_trust::key::SigningKey;
+use std::ops::Deref;
+use std::path::Path;
+use std::process::Command;
 
-pub(crate) const PASSPHRASE: &str = "correct horse battery";
+pub(crate) use operator::Outcome;
 
 /// A working directory of its own; `pass` in it holds the passphrase of the root keys.
-pub(crate) struct Place {
-    dir: TempDir,
-}
+pub(crate) struct Place(operator::Place);
 
-/// How a run of a program ended.
-pub(crate) struct Outcome {
-    pub(crate) code: i32,
-    pub(crate) stdout: String,
-    pub(crate) stderr: String,
+impl Deref for Place {
+    type Target = operator::Place;
+
+    fn deref(&self) -> &operator::Place {
+        &self.0
+    }
 }
 
 impl Place {
     /// A domain `farm`; the registrar keys need no passphrase.
     pub(crate) fn farm(options: &str) -> Self {
-        let place = Self::empty();
-        place
-            .run(&format!(
-                "domain init farm --keys keys --no-passphrase --passphrase-file pass {options}"
-            ))
-            .succeeded();
-        place
-    }
-
-    /// Nothing but the passphrase.
-    pub(crate) fn empty() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let place = Self { dir };
-        place.write_private("pass", &format!("{PASSPHRASE}\n"));
-        place
-    }
-
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
+        Self(operator::Place::farm_with(options))
     }
 
     pub(crate) fn read(&self, name: &str) -> Vec<u8> {
         std::fs::read(self.path(name)).unwrap()
-    }
-
-    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) {
-        std::fs::write(self.path(name), content).unwrap();
-    }
-
-    pub(crate) fn write_private(&self, name: &str, content: &str) {
-        let mut options = std::fs::OpenOptions::new();
-        options.create(true).truncate(true).write(true).mode(0o600);
-        let mut file = options.open(self.path(name)).unwrap();
-        file.write_all(content.as_bytes()).unwrap();
     }
 
     /// Moves a key file into a directory of its own.
@@ -68,17 +36,9 @@ impl Place {
         std::fs::rename(self.path(name), target).unwrap();
     }
 
-    /// The operator's program with arguments parted by spaces.
-    pub(crate) fn run(&self, line: &str) -> Outcome {
-        self.ended(&mut self.command(line))
-    }
-
-    /// The same, ready to be started.
+    /// The operator's program with arguments parted by spaces, ready to be started.
     pub(crate) fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_edgeseal"));
-        command.args(line.split_whitespace());
-        self.quiet(&mut command);
-        command
+        self.0.command(&line.split_whitespace().collect::<Vec<_>>())
     }
 
     /// The agent's program with the configuration of `device`.
@@ -117,11 +77,7 @@ impl Place {
 
     /// Adds a device by its public key.
     pub(crate) fn jwk_device(&self, name: &str, seed: u8) {
-        let key = SigningKey::from_seed(&[seed; 32]);
-        self.write(
-            "jwk",
-            serde_json::to_vec(&public_jwk(key.public())).unwrap(),
-        );
+        self.write_jwk("jwk", &SigningKey::from_seed(&[seed; 32]));
         self.run(&format!("device add {name} --jwk jwk"))
             .succeeded();
     }
@@ -137,48 +93,7 @@ impl Place {
 
     /// The key in a file without a passphrase.
     pub(crate) fn key(&self, name: &str) -> SigningKey {
-        let pem = String::from_utf8(self.read(name)).unwrap();
+        let pem = self.0.read(name);
         SigningKey::from_pkcs8_pem(&pem).unwrap()
-    }
-
-    fn quiet(&self, command: &mut Command) {
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("EDGESEAL_") {
-                command.env_remove(&name);
-            }
-        }
-        command.current_dir(self.dir.path()).stdin(Stdio::null());
-    }
-
-    fn ended(&self, command: &mut Command) -> Outcome {
-        self.quiet(command);
-        let output = command.output().unwrap();
-        Outcome {
-            code: output.status.code().unwrap(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl Outcome {
-    /// Ended with 0.
-    pub(crate) fn succeeded(self) -> String {
-        assert_eq!(self.code, 0, "{}{}", self.stdout, self.stderr);
-        self.stdout
-    }
-
-    /// The JSON object it printed.
-    pub(crate) fn json(self) -> Value {
-        serde_json::from_str(&self.succeeded()).unwrap()
-    }
-
-    /// Refused with this exit code and short code, and said what to do next.
-    pub(crate) fn refused(self, exit: i32, code: &str) -> String {
-        assert_eq!(self.code, exit, "{}{}", self.stdout, self.stderr);
-        let said = &self.stderr;
-        assert!(said.contains(&format!("[{code}]")), "{said}");
-        assert!(said.contains("hint: "), "{said}");
-        self.stderr
     }
 }

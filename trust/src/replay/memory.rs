@@ -1,10 +1,11 @@
 //! The memory of one receiver: decides by what was accepted before, and remembers.
 
 use super::consumer::{Consumer, Consumers, Newcomer};
-use super::epochs::{EpochNotice, Epochs, Notices, Seen};
-use super::order::{Order, Place, Statement};
+use super::epochs::{EpochNotice, Epochs, Notices};
+use super::order::{Order, Place};
 use super::recent::{self, Recent};
 use super::record::{SEEDS_PER_RECORD, WILLS_PER_RECORD};
+use super::remember::{Decision, statement};
 use super::slots::{Owner, Slots};
 use super::wills::Wills;
 use super::window::{Newest, Window};
@@ -34,7 +35,7 @@ pub struct ReplayMemory {
     recent: Recent,
     clones: u64,
     clone: Option<CloneAlarm>,
-    notices: Notices,
+    pub(super) notices: Notices,
 }
 
 /// Bounds of a memory. At a bound a token is not judged; nothing is forgotten to make room, except
@@ -105,19 +106,6 @@ pub(super) struct Key {
 pub(super) struct PlacedWindow {
     pub(super) slot: u32,
     pub(super) window: Window,
-}
-
-/// What is to be remembered once a token is accepted.
-struct Decision {
-    accepted: Accepted,
-    /// The consumer's window as it will be.
-    window: Option<Window>,
-    /// When the window or the will need not be remembered any more.
-    expires_at: UnixTime,
-    /// It becomes the newest statement of its sender and topic.
-    statement: bool,
-    /// A will that this consumer accepts for the first time.
-    will: bool,
 }
 
 /// Carries both outcomes through `?`; split again before anybody sees it.
@@ -501,90 +489,6 @@ impl ReplayMemory {
             }
         }
         Ok(())
-    }
-
-    fn remember(&mut self, sighting: &Sighting<'_>, consumer: u64, decision: Decision) {
-        let (kid, now) = (sighting.kid, sighting.now.time);
-        let expires_at = decision.expires_at;
-        let slots = &mut self.slots;
-        let key = self.keys.entry(kid).or_insert_with(|| Key {
-            slot: slots.take(Owner::Key(kid)),
-            ..Key::default()
-        });
-        if sighting.id.epoch > key.epoch {
-            key.epoch = sighting.id.epoch;
-            slots.change(key.slot);
-        }
-        if let Some(notice) = key.epochs.accepted(&seen(sighting)) {
-            self.notices.add(notice);
-        }
-        key.last_accepted = key.last_accepted.max(now);
-        key.expires_at = key.expires_at.max(expires_at);
-        if let Some(consumer) = self.consumers.numbered_mut(consumer) {
-            consumer.touch(now, expires_at);
-        }
-        if let Some(mut window) = decision.window {
-            window.last_accepted = window.last_accepted.max(now);
-            window.expires_at = window.expires_at.max(expires_at);
-            key.newest.merge(&window.newest());
-            let placed = self.windows.entry((consumer, kid)).or_insert_with(|| {
-                let slot = slots.take(Owner::Window(consumer, kid));
-                Box::new(PlacedWindow { slot, window })
-            });
-            placed.window = window;
-            slots.change(placed.slot);
-        }
-        if decision.statement {
-            self.order.remember(&statement(sighting, consumer));
-        }
-        if decision.will {
-            self.order.remember_will(&statement(sighting, consumer));
-            self.remember_will(sighting, consumer);
-        }
-    }
-
-    fn notice_old_epoch(&mut self, sighting: &Sighting<'_>, rejection: &Rejection) {
-        if let Rejection::OldEpoch { .. } = rejection
-            && let Some(key) = self.keys.get_mut(&sighting.kid)
-            && let Some(notice) = key.epochs.refused(&seen(sighting))
-        {
-            self.notices.add(notice);
-        }
-    }
-
-    fn remember_will(&mut self, sighting: &Sighting<'_>, consumer: u64) {
-        let kid = sighting.kid;
-        let wills = self.wills.entry((consumer, kid)).or_default();
-        wills.add(sighting.id, sighting.expires_at);
-        while wills.slots.len() < wills.spent.len().div_ceil(WILLS_PER_RECORD) {
-            let part = wills.slots.len();
-            wills
-                .slots
-                .push(self.slots.take(Owner::Wills(consumer, kid, part)));
-        }
-        wills.slots.iter().for_each(|slot| self.slots.change(*slot));
-    }
-}
-
-fn seen<'a>(sighting: &Sighting<'a>) -> Seen<'a> {
-    Seen {
-        kid: sighting.kid,
-        device: sighting.device,
-        id: sighting.id,
-        issued_at: sighting.issued_at,
-        leeway_seconds: sighting.leeway_seconds,
-        now: sighting.now.time,
-    }
-}
-
-fn statement<'a>(sighting: &Sighting<'a>, consumer: u64) -> Statement<'a> {
-    Statement {
-        consumer,
-        device: sighting.device,
-        topic: sighting.topic,
-        kid: sighting.kid,
-        id: sighting.id,
-        issued_at: sighting.issued_at,
     }
 }
 

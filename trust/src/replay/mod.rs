@@ -10,6 +10,7 @@ mod memory;
 mod order;
 mod recent;
 mod record;
+mod remember;
 mod restore;
 mod slots;
 mod sweep;

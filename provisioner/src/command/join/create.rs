@@ -212,20 +212,7 @@ impl Press<'_> {
             .map_err(|why| CommandError::no(why.code(), format!("no join token: {why}")))?;
         let file = JoinFile::new(&self.root, self.broker.clone(), &token, &seed)
             .map_err(|why| CommandError::no(why.code(), format!("no join file: {why}")))?;
-        let record = TokenRecord {
-            id: draft.id,
-            one_time,
-            device: draft.device,
-            roles: draft.roles,
-            groups: draft.groups,
-            serial: draft.serial,
-            issued_at: draft.issued_at,
-            expires_at: draft.expires_at,
-            used: None,
-            revoked_at: None,
-            refused: BTreeMap::new(),
-        };
-        Ok((record, file.write()))
+        Ok((TokenRecord::new(draft), file.write()))
     }
 }
 

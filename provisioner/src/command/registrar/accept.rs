@@ -1,16 +1,15 @@
 //! `edgeseal registrar accept`: enrollment without a network.
 
-use super::account::{Account, tell, told};
+use super::account::{Account, report};
 use crate::clock;
 use crate::command::{Context, duration};
-use crate::enrollment::{DEFAULT_OVERLAP_SECONDS, Desk};
+use crate::enrollment::{DEFAULT_OVERLAP_SECONDS, Decision, Desk, Judged};
 use crate::error::{CommandError, Exit, Result};
 use crate::input;
 use crate::registry::Access;
 use crate::render::Report;
 use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::time::UnixTime;
-use serde_json::json;
 use std::path::PathBuf;
 
 /// What it is given.
@@ -47,31 +46,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         requests.extend(lines.filter(|line| !line.is_empty()).map(<[u8]>::to_vec));
     }
     let mut desk = Desk::open(context.open(Access::Edit)?, args.overlap)?;
-    let mut account = Account::default();
-    let (mut lines, mut rows) = (Vec::new(), Vec::new());
-    for request in &requests {
-        let judged = desk.take(request, None, now);
-        account.enter(&judged);
-        lines.push(tell(&judged));
-        rows.push(told(&judged));
-    }
+    let judged: Vec<Judged> = requests
+        .iter()
+        .map(|request| desk.take(request, None, now))
+        .collect();
     desk.commit()?;
-    lines.push(account.text());
-    if account
-        .count("enrolled")
-        .saturating_add(account.count("rotated"))
-        > 0
-    {
-        lines.push("Next: edgeseal publish --keys DIR".to_owned());
-    }
-    if account.count("pending") > 0 {
-        lines.push("Next: edgeseal device pending".to_owned());
-    }
-    let mut report = Report::new(
-        lines.join("\n"),
-        json!({ "requests": rows, "account": account.json() }),
-    );
-    report.is_no = account.has_refused();
+    let mut report = report(&judged, Account::default());
+    report.is_no = judged
+        .iter()
+        .any(|judged| matches!(judged.decision, Decision::Refused(_)));
     Ok(report)
 }
 

@@ -1,7 +1,7 @@
 //! What became of requests: counted, and told.
 
 use crate::enrollment::{Decision, Judged};
-use crate::render::escaped;
+use crate::render::{Report, escaped};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -34,11 +34,6 @@ impl Account {
         self.decisions.get(word).copied().unwrap_or_default()
     }
 
-    /// Whether something was refused.
-    pub(super) fn has_refused(&self) -> bool {
-        !self.refused.is_empty()
-    }
-
     /// For people, on one line.
     pub(super) fn text(&self) -> String {
         if self.decisions.is_empty() {
@@ -59,6 +54,25 @@ impl Account {
     pub(super) fn json(&self) -> Value {
         json!({ "decisions": self.decisions, "refused": self.refused })
     }
+}
+
+/// What became of these requests, one by one and in all, and what is to be done next. `account` may have counted others.
+pub(super) fn report(judged: &[Judged], mut account: Account) -> Report {
+    let mut lines = Vec::new();
+    for judged in judged {
+        account.enter(judged);
+        lines.push(tell(judged));
+    }
+    lines.push(account.text());
+    if account.count("enrolled") > 0 || account.count("rotated") > 0 {
+        lines.push("Next: edgeseal publish --keys DIR".to_owned());
+    }
+    if account.count("pending") > 0 {
+        lines.push("Next: edgeseal device pending".to_owned());
+    }
+    let rows: Vec<Value> = judged.iter().map(told).collect();
+    let json = json!({ "requests": rows, "account": account.json() });
+    Report::new(lines.join("\n"), json)
 }
 
 /// A request, and what became of it, on one line for people.

@@ -1,7 +1,7 @@
 //! `edgeseal registrar fetch`: the requests that wait at the broker, once.
 
 use super::accept::judged_clock;
-use super::account::{Account, tell, told};
+use super::account::{Account, report};
 use super::line::Line;
 use crate::command::{Context, Reach, duration};
 use crate::distribution;
@@ -9,7 +9,6 @@ use crate::enrollment::{DEFAULT_OVERLAP_SECONDS, Desk, Judged};
 use crate::error::{CommandError, Result};
 use crate::registry::Access;
 use crate::render::Report;
-use serde_json::json;
 use std::time::Duration;
 
 /// What it is given.
@@ -59,27 +58,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         line.close().await;
         Ok::<(), CommandError>(())
     })?;
-    let mut lines = Vec::new();
-    for judged in &judged {
-        account.enter(judged);
-        lines.push(tell(judged));
-    }
-    lines.push(account.text());
-    if account
-        .count("enrolled")
-        .saturating_add(account.count("rotated"))
-        > 0
-    {
-        lines.push("Next: edgeseal publish --keys DIR".to_owned());
-    }
-    if account.count("pending") > 0 {
-        lines.push("Next: edgeseal device pending".to_owned());
-    }
-    let rows: Vec<_> = judged.iter().map(told).collect();
-    Ok(Report::new(
-        lines.join("\n"),
-        json!({ "requests": rows, "account": account.json() }),
-    ))
+    Ok(report(&judged, account))
 }
 
 /// A broker sends what it keeps at once.

@@ -14,7 +14,6 @@ use edgeseal_trust::id::{DeviceId, RoleName, TrustDomain};
 use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::registry::{DeviceState, Role};
 use edgeseal_trust::time::UnixTime;
-use std::collections::BTreeMap;
 use tempfile::TempDir;
 
 const NOW: UnixTime = UnixTime::from_seconds(1_900_000_000);
@@ -133,20 +132,7 @@ fn forged(
         one_time,
         id: draft.id,
     };
-    let record = TokenRecord {
-        id: draft.id,
-        one_time: draft.one_time,
-        device: draft.device,
-        roles: draft.roles,
-        groups: draft.groups,
-        serial: draft.serial,
-        issued_at: draft.issued_at,
-        expires_at: draft.expires_at,
-        used: None,
-        revoked_at: None,
-        refused: BTreeMap::new(),
-    };
-    (card, record)
+    (card, TokenRecord::new(draft))
 }
 
 fn draft(id: &str) -> RequestDraft {
