@@ -175,13 +175,18 @@ impl Outcome {
 
     /// Refused with this exit code and short code, and said what to do next.
     pub(crate) fn refused(self, exit: i32, code: &str) -> String {
+        self.refused_with(exit, code, "\nhint: ")
+    }
+
+    /// The same, where `hint` begins what to do next.
+    pub(crate) fn refused_with(self, exit: i32, code: &str, hint: &str) -> String {
         assert_eq!(self.code, exit, "{}{}", self.stdout, self.stderr);
         assert!(
             self.stderr.contains(&format!("[{code}]")),
             "{}",
             self.stderr
         );
-        assert!(self.stderr.contains("\nhint: "), "{}", self.stderr);
+        assert!(self.stderr.contains(hint), "{}", self.stderr);
         assert_eq!(self.stdout, "");
         self.stderr
     }

@@ -49,7 +49,7 @@ fn a_fleet_recovers_from_a_stolen_registrar_key() {
     place.publish("");
     place
         .agent("pump-1", "trust apply bundle")
-        .refused(1, "rollback");
+        .refused_with(1, "rollback", "\n  hint: ");
 
     let said = place.run(&format!("{ROTATE} --json")).json();
     assert_eq!(said["root_version"], 2);
