@@ -2,7 +2,6 @@
 
 use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::time::UnixTime;
-use rtime_clock::adjtime::{Timex, adjtimex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Reads the clock, with the kernel's word on it, as `timedatectl` shows it: the maximum error that
@@ -21,15 +20,28 @@ pub(crate) fn now() -> UnixTime {
     read().time
 }
 
+#[cfg(target_pointer_width = "64")]
 fn is_synchronized() -> bool {
+    use rtime_clock::adjtime::{Timex, adjtimex};
     let mut timex = Timex::new();
     adjtimex(&mut timex).is_ok_and(|_| {
-        timex.0.maxerror < UNSYNCHRONIZED_FROM_MICROSECONDS.into()
-            && timex.0.status & STA_CLOCKERR == 0
+        timex.0.maxerror < UNSYNCHRONIZED_FROM_MICROSECONDS && timex.0.status & STA_CLOCKERR == 0
     })
 }
 
+/// No library asks the kernel of a 32-bit board without `unsafe`.
+#[cfg(not(target_pointer_width = "64"))]
+fn is_synchronized() -> bool {
+    let mut timedatectl = std::process::Command::new("timedatectl");
+    timedatectl.args(["show", "--property=NTPSynchronized", "--value"]);
+    timedatectl
+        .output()
+        .is_ok_and(|said| said.stdout == b"yes\n")
+}
+
 /// The clock hardware failed (`linux/timex.h`).
+#[cfg(target_pointer_width = "64")]
 const STA_CLOCKERR: i32 = 0x1000;
 /// The kernel's limit (`NTP_PHASE_LIMIT`), and systemd's.
-const UNSYNCHRONIZED_FROM_MICROSECONDS: i32 = 16_000_000;
+#[cfg(target_pointer_width = "64")]
+const UNSYNCHRONIZED_FROM_MICROSECONDS: i64 = 16_000_000;

@@ -2,21 +2,34 @@
 
 use super::run::{TaskError, io, on_path, output, root, say, wait};
 use super::target::{Recipe, Target};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Builds both programs and gives the directory that they lie in.
 pub(crate) fn release(target: &Target) -> Result<PathBuf, TaskError> {
-    let way = Way::choose(target)?;
-    say(&format!("{}: {}", target.triple, way.in_words()))?;
-    wait(way.command(target))?;
+    let mut build = Way::choose(target)?.command(target, "build");
+    build.arg("--release");
+    for program in PROGRAMS {
+        build.args(["--package", program]);
+    }
+    wait(build)?;
     let directory = target_directory().join(target.triple).join("release");
     for program in PROGRAMS {
         let path = directory.join(program);
-        let metadata = std::fs::metadata(&path).map_err(io(&path.display().to_string()))?;
-        say(&format!("{} octets  {}", metadata.len(), path.display()))?;
+        say(&format!("{} octets  {}", size(&path)?, path.display()))?;
     }
     Ok(directory)
+}
+
+/// A verb of cargo for this target, by who can compile for it here.
+pub(crate) fn cargo_for(target: &Target, verb: &str) -> Result<Command, TaskError> {
+    Ok(Way::choose(target)?.command(target, verb))
+}
+
+/// Octets of a file.
+pub(crate) fn size(path: &Path) -> Result<u64, TaskError> {
+    let metadata = std::fs::metadata(path).map_err(io(&path.display().to_string()))?;
+    Ok(metadata.len())
 }
 
 /// Where cargo builds.
@@ -54,73 +67,53 @@ impl Way {
         )))
     }
 
-    const fn in_words(&self) -> &'static str {
+    fn command(&self, target: &Target, verb: &str) -> Command {
         match self {
-            Self::Cargo => "cargo, with the target that is installed",
-            Self::Cross => "cross",
-            Self::Recipe => "Debian's compilers",
-        }
-    }
-
-    fn command(&self, target: &Target) -> Command {
-        let mut command = match self {
-            Self::Cargo => cargo("build", target),
+            Self::Cargo => cargo("cargo", target, verb),
             Self::Cross => {
-                let mut command = program("cross", "build", target);
-                command.env("CROSS_CONFIG", "cross.toml");
-                command
+                let mut cross = cargo("cross", target, verb);
+                cross.env("CROSS_CONFIG", "cross.toml");
+                cross
             }
-            Self::Recipe => recipe(target),
-        };
-        for program in PROGRAMS {
-            command.args(["--package", program]);
+            Self::Recipe => recipe(target, verb),
         }
-        command
     }
 }
 
-fn recipe(target: &Target) -> Command {
+fn recipe(target: &Target, verb: &str) -> Command {
+    let linker = variable("CARGO_TARGET", target, "LINKER");
     let mut command = match target.recipe {
-        Recipe::Host => cargo("build", target),
-        Recipe::Debian { gcc, .. } => {
-            let mut command = cargo("build", target);
-            command.env(variable("CARGO_TARGET", target, "LINKER"), gcc);
-            command.env(cc(target), gcc);
-            command
-        }
-        Recipe::DebianBuildStd { gcc } => {
-            let mut command = cargo("build", target);
-            command.args(["-Z", BUILD_STD]).env("RUSTC_BOOTSTRAP", "1");
-            command.env(variable("CARGO_TARGET", target, "LINKER"), gcc);
-            command.env(cc(target), gcc);
+        Recipe::Host => return cargo("cargo", target, verb),
+        Recipe::Debian { gcc, .. } | Recipe::DebianBuildStd { gcc } => {
+            let mut command = cargo(DEBIAN_CARGO, target, verb);
+            command.env(linker, gcc).env(cc(target), gcc);
             command
         }
         Recipe::Zig => {
-            let mut command = program("cargo-zigbuild", "zigbuild", target);
-            command.args(["-Z", BUILD_STD]).env("RUSTC_BOOTSTRAP", "1");
+            let verb = if verb == "build" { "zigbuild" } else { verb };
+            let mut command = cargo("cargo-zigbuild", target, verb);
             // Without it the link lacks crt1.o: zig brings its own.
             let flags = variable("CARGO_TARGET", target, "RUSTFLAGS");
             command.env(flags, "-C link-self-contained=no");
             // Left over from another build these would silently replace zig.
-            command.env_remove(variable("CARGO_TARGET", target, "LINKER"));
-            command.env_remove(cc(target));
+            command.env_remove(linker).env_remove(cc(target));
             command
         }
     };
-    if target.recipe != Recipe::Host {
-        command.env("RUSTC", "/usr/bin/rustc");
-        command.env_remove("RUSTUP_TOOLCHAIN");
+    if !matches!(target.recipe, Recipe::Debian { .. }) {
+        command.args(["-Z", BUILD_STD]).env("RUSTC_BOOTSTRAP", "1");
     }
+    // Compiler, cargo and the source of the standard library must be of one version.
+    command
+        .env("RUSTC", DEBIAN_RUSTC)
+        .env("CARGO", DEBIAN_CARGO);
+    command.env_remove("RUSTUP_TOOLCHAIN");
     command
 }
 
-fn cargo(verb: &str, target: &Target) -> Command {
-    program("cargo", verb, target)
-}
-
-fn program(program: &str, verb: &str, target: &Target) -> Command {
+fn cargo(program: &str, target: &Target, verb: &str) -> Command {
     let mut command = Command::new(program);
-    command.args([verb, "--release", "--locked", "--target", target.triple]);
+    command.args([verb, "--locked", "--target", target.triple]);
     command
 }
 
@@ -131,7 +124,7 @@ fn rustup_has(target: &Target) -> bool {
 }
 
 /// `CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER`.
-fn variable(prefix: &str, target: &Target, suffix: &str) -> String {
+pub(crate) fn variable(prefix: &str, target: &Target, suffix: &str) -> String {
     let triple = target.triple.to_uppercase().replace('-', "_");
     format!("{prefix}_{triple}_{suffix}")
 }
@@ -142,5 +135,7 @@ fn cc(target: &Target) -> String {
 }
 
 pub(crate) const PROGRAMS: &[&str] = &["edgeseal-agent", "edgeseal"];
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 /// The release profile unwinds.
 const BUILD_STD: &str = "build-std=std,panic_unwind";

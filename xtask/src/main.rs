@@ -6,8 +6,11 @@
 #![allow(clippy::disallowed_methods)]
 
 mod build;
+mod emulate;
+mod measure;
 mod package;
 mod pages;
+mod release;
 mod reproducible;
 mod run;
 mod sbom;
@@ -32,10 +35,13 @@ fn work(job: Job) -> Result<(), TaskError> {
     match job {
         Job::Bench => run::tool("cargo", &["bench", "--workspace", "--locked"]),
         Job::Build { target } => build::release(target::find(&target)?).map(|_| ()),
+        Job::Emulate { target } => emulate::check(target::find(&target)?),
         Job::Fuzz { seconds } => run::tool("tests/fuzz.sh", &[&seconds.to_string()]),
+        Job::Measure { target } => measure::print(target::find(&target)?),
         Job::Package { target } => package::both(target::find(&target)?),
         Job::Pages { check: true } => pages::check(),
         Job::Pages { check: false } => pages::write(),
+        Job::Release { targets } => release::make(&target::all(&targets)?),
         Job::Reproducible => reproducible::compare(),
         Job::Sbom => sbom::write(),
         Job::Targets => target::list(),
@@ -59,11 +65,21 @@ enum Job {
         /// One of `cargo xtask targets`
         target: String,
     },
+    /// Build for a target and run it here by qemu: the suite of trust, its vectors, and the agent
+    Emulate {
+        /// One of `cargo xtask targets`
+        target: String,
+    },
     /// Fuzz every parser
     Fuzz {
         /// Seconds for each
         #[arg(default_value_t = 60)]
         seconds: u32,
+    },
+    /// Print the size of the programs for a target, and the instructions of each signed and verified message
+    Measure {
+        /// One of `cargo xtask targets`
+        target: String,
     },
     /// Make the Debian packages of both programs for a target
     Package {
@@ -76,9 +92,14 @@ enum Job {
         #[arg(long)]
         check: bool,
     },
+    /// Make the packages for all targets, the bills of materials and SHA256SUMS, in target/packages
+    Release {
+        /// Some of `cargo xtask targets` instead of all
+        targets: Vec<String>,
+    },
     /// Build from two directories and compare the programs octet by octet
     Reproducible,
-    /// Write the software bill of materials (CycloneDX) of both programs into target/
+    /// Write the software bill of materials (CycloneDX) of both programs into target/packages
     Sbom,
     /// List the targets, and what they lack on this machine
     Targets,

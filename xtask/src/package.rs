@@ -1,6 +1,6 @@
 //! Debian packages, by cargo-deb.
 
-use super::build::{self, PROGRAMS};
+use super::build::{self, PROGRAMS, size};
 use super::pages;
 use super::run::{TaskError, io, on_path, say, wait};
 use super::target::Target;
@@ -32,10 +32,7 @@ pub(crate) fn both(target: &Target) -> Result<(), TaskError> {
             command.args(["--variant", "static"]);
         }
         wait(command)?;
-        let size = std::fs::metadata(&path)
-            .map_err(io(&path.display().to_string()))?
-            .len();
-        say(&format!("{size} octets  {}", path.display()))?;
+        say(&format!("{} octets  {}", size(&path)?, path.display()))?;
     }
     Ok(())
 }

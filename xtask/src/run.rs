@@ -76,7 +76,7 @@ pub(crate) fn say(line: &str) -> Result<(), TaskError> {
     writeln!(io::stdout(), "{line}").map_err(io("cannot write to standard output"))
 }
 
-pub(crate) fn io(what: &str) -> impl FnOnce(io::Error) -> TaskError {
+pub(crate) fn io(what: &str) -> impl FnOnce(io::Error) -> TaskError + use<> {
     let what = what.to_owned();
     move |error| TaskError::Io { what, error }
 }

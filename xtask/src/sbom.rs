@@ -14,9 +14,12 @@ pub(crate) fn write() -> Result<(), TaskError> {
     let metadata: Value = serde_json::from_str(&output(cargo)?).map_err(wrong)?;
     let lock = std::fs::read_to_string(root().join("Cargo.lock")).map_err(io("Cargo.lock"))?;
     let checksums = checksums(&lock);
+    let directory = target_directory().join("packages");
+    std::fs::create_dir_all(&directory).map_err(io(&directory.display().to_string()))?;
     for program in PROGRAMS {
         let bill = bill(&metadata, &checksums, program)?;
-        let path = target_directory().join(format!("{program}.cdx.json"));
+        let name = format!("{program}_{}.cdx.json", env!("CARGO_PKG_VERSION"));
+        let path = directory.join(name);
         let text = serde_json::to_vec_pretty(&bill).map_err(wrong)?;
         std::fs::write(&path, text).map_err(io(&path.display().to_string()))?;
         let count = bill

@@ -11,6 +11,10 @@ pub(crate) struct Target {
     pub(crate) label: &'static str,
     pub(crate) boards: &'static str,
     pub(crate) recipe: Recipe,
+    /// The program and options that run its programs here, on the oldest of its processors.
+    pub(crate) emulator: &'static [&'static str],
+    /// What `readelf -A` must call the processor, on 32-bit ARM.
+    pub(crate) processor: Option<&'static str>,
 }
 
 /// How a target is built where rustup has it not installed.
@@ -39,6 +43,14 @@ pub(crate) fn find(name: &str) -> Result<&'static Target, TaskError> {
             "no target {name:?}; cargo xtask targets lists them"
         ))
     })
+}
+
+/// The targets of these names; all where none is named.
+pub(crate) fn all(names: &[String]) -> Result<Vec<&'static Target>, TaskError> {
+    if names.is_empty() {
+        return Ok(TARGETS.iter().collect());
+    }
+    names.iter().map(|name| find(name)).collect()
 }
 
 pub(crate) fn list() -> Result<(), TaskError> {
@@ -73,7 +85,7 @@ impl Target {
         let file = |path: &str, package: &str| {
             (!Path::new(path).exists()).then(|| format!("{path} ({package})"))
         };
-        let debian_rust = || file("/usr/bin/rustc", "apt install rustc-web cargo-web");
+        let debian_rust = || file("/usr/bin/cargo", "apt install rustc-web cargo-web");
         let source = || file(RUST_SOURCE, "apt install rust-web-src");
         let found = match self.recipe {
             Recipe::Host => Vec::new(),
@@ -111,6 +123,8 @@ pub(crate) const TARGETS: &[Target] = &[
         label: "amd64",
         boards: "PCs and servers",
         recipe: Recipe::Host,
+        emulator: &["qemu-x86_64-static"],
+        processor: None,
     },
     Target {
         triple: "aarch64-unknown-linux-gnu",
@@ -120,12 +134,22 @@ pub(crate) const TARGETS: &[Target] = &[
             gcc: "aarch64-linux-gnu-gcc",
             library: "/usr/lib/rustlib/aarch64-unknown-linux-gnu",
         },
+        emulator: &[
+            "qemu-aarch64-static",
+            "-cpu",
+            "cortex-a53",
+            "-L",
+            "/usr/aarch64-linux-gnu",
+        ],
+        processor: None,
     },
     Target {
         triple: "aarch64-unknown-linux-musl",
         label: "arm64-static",
         boards: "the same, on any 64-bit Linux",
         recipe: Recipe::Zig,
+        emulator: &["qemu-aarch64-static", "-cpu", "cortex-a53"],
+        processor: None,
     },
     Target {
         triple: "armv7-unknown-linux-gnueabihf",
@@ -134,16 +158,26 @@ pub(crate) const TARGETS: &[Target] = &[
         recipe: Recipe::DebianBuildStd {
             gcc: "arm-linux-gnueabihf-gcc",
         },
+        emulator: &[
+            "qemu-arm-static",
+            "-cpu",
+            "cortex-a7",
+            "-L",
+            "/usr/arm-linux-gnueabihf",
+        ],
+        processor: Some("v7"),
     },
     Target {
         triple: "arm-unknown-linux-musleabihf",
         label: "armhf-armv6",
         boards: "Pi Zero and Pi 1 (ARMv6), any 32-bit Pi",
         recipe: Recipe::Zig,
+        emulator: &["qemu-arm-static", "-cpu", "arm1176"],
+        processor: Some("v6"),
     },
 ];
 
-const RUST_SOURCE: &str = "/usr/src/rustc-web";
+const RUST_SOURCE: &str = "/usr/lib/rustlib/src/rust/library";
 
 #[cfg(test)]
 mod tests {

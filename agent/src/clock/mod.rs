@@ -12,6 +12,7 @@
 //! ([`watch`]); where none does, the clock counts as unsynchronized and
 //! [`SystemClock::synchronization`] says why.
 
+mod kernel;
 pub mod watch;
 
 use std::io;
@@ -20,7 +21,6 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use rtime_clock::adjtime::{Timex, adjtimex};
 use rustix::time::{ClockId, Timespec, clock_gettime};
 
 /// Where time comes from.
@@ -75,13 +75,7 @@ impl SystemClock {
     /// The kernel refused the call: a system call filter (`EPERM`) or no such call (`ENOSYS`), and no
     /// other process tells.
     pub fn synchronization() -> io::Result<Synchronization> {
-        Self::ask_kernel().or_else(|error| watch::read(Path::new(watch::DIRECTORY)).ok_or(error))
-    }
-
-    fn ask_kernel() -> io::Result<Synchronization> {
-        let mut timex = Timex::new();
-        adjtimex(&mut timex)?;
-        Ok(judge(u64::try_from(timex.0.maxerror).ok(), timex.0.status))
+        kernel::ask().or_else(|error| watch::read(Path::new(watch::DIRECTORY)).ok_or(error))
     }
 }
 
@@ -186,20 +180,6 @@ impl CachedFlag {
     }
 }
 
-fn judge(max_error_microseconds: Option<u64>, status: i32) -> Synchronization {
-    match max_error_microseconds {
-        Some(max_error_microseconds)
-            if max_error_microseconds < UNSYNCHRONIZED_FROM_MICROSECONDS
-                && status & STA_CLOCKERR == 0 =>
-        {
-            Synchronization::Synchronized {
-                max_error_microseconds,
-            }
-        }
-        _ => Synchronization::Unsynchronized,
-    }
-}
-
 fn unix_seconds(time: Timespec) -> u64 {
     u64::try_from(time.tv_sec).unwrap_or(0)
 }
@@ -209,10 +189,6 @@ fn since_boot() -> Duration {
     Duration::new(unix_seconds(time), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
-/// The clock hardware failed (`linux/timex.h`).
-const STA_CLOCKERR: i32 = 0x1000;
-/// The kernel's limit (`NTP_PHASE_LIMIT`), and systemd's.
-const UNSYNCHRONIZED_FROM_MICROSECONDS: u64 = 16_000_000;
 const FLAG_MAX_AGE_MILLISECONDS: u64 = 1_000;
 
 #[cfg(test)]
@@ -243,22 +219,6 @@ mod tests {
                 tv_nsec: 0
             }),
             1_700_000_000
-        );
-    }
-
-    #[test]
-    fn the_error_bound_decides_and_not_sta_unsync() {
-        const STA_UNSYNC: i32 = 0x40;
-        let good = Synchronization::Synchronized {
-            max_error_microseconds: 15_999_999,
-        };
-        assert_eq!(judge(Some(15_999_999), 0), good);
-        assert_eq!(judge(Some(15_999_999), STA_UNSYNC), good);
-        assert_eq!(judge(Some(16_000_000), 0), Synchronization::Unsynchronized);
-        assert_eq!(judge(None, 0), Synchronization::Unsynchronized);
-        assert_eq!(
-            judge(Some(0), STA_CLOCKERR),
-            Synchronization::Unsynchronized
         );
     }
 

@@ -4,7 +4,7 @@
 //! A file on tmpfs: the boot time in seconds when it was asked, then the largest error in microseconds, or
 //! `-` where the clock is not synchronized. One that is older than 30 s says nothing.
 
-use super::{Synchronization, SystemClock, since_boot};
+use super::{Synchronization, kernel, since_boot};
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
@@ -20,7 +20,7 @@ pub const PERIOD: Duration = Duration::from_secs(10);
 /// # Errors
 /// The kernel refuses the call, or the directory cannot be written.
 pub fn write(directory: &Path) -> io::Result<()> {
-    let said = SystemClock::ask_kernel()?;
+    let said = kernel::ask_patiently()?;
     let unfinished = directory.join("synchronization.new");
     fs::write(&unfinished, text(since_boot(), said))?;
     fs::rename(&unfinished, directory.join(NAME))
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn the_kernels_answer_goes_through_a_file() {
         let directory = tempfile::tempdir().unwrap();
-        match (write(directory.path()), SystemClock::ask_kernel()) {
+        match (write(directory.path()), kernel::ask_patiently()) {
             (Ok(()), Ok(_)) => assert!(read(directory.path()).is_some()),
             (Err(_), Err(_)) => assert_eq!(read(directory.path()), None),
             (written, asked) => panic!("{written:?}, {asked:?}"),
