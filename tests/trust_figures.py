@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """What trust data costs on its way: the real programs over mosquitto, through a wire that counts.
 
-`tests/trust_figures.py [SECONDS]`, after `cargo build --release`, prints one line a figure with its bar and exits 1 where a bar
-is missed. It idles for SECONDS (600) with the trust link up. Wants Python 3 with `cryptography`, mosquitto and its clients;
-state lies in target/, on a disk, and runtime directories on tmpfs as /run is.
+`tests/trust_figures.py [SECONDS] [PART ...]`, after `cargo build --release`, prints one line a figure with its bar and exits 1
+where a bar is missed. Parts: joins, revocation, one-change, first-sync, resident; all of them where none is named. It idles for
+SECONDS (600) with the trust link up. Wants Python 3 with `cryptography`, mosquitto and its clients; state lies in target/, on a
+disk, and runtime directories on tmpfs as /run is.
 """
 import base64, hashlib, json, os, pathlib, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, threading, time
 
 from figures import BIN, ROOT, figure, missed, public_keys
 
 CHANGES = 5
+HEARD = 1000
 JOINS = 2000
 SIGNING = ["--unsynchronized-clock", "--passphrase-file", "pass.txt", "--keys"]
 
@@ -342,18 +344,79 @@ def revocation(place):
         farm.stop()
 
 
+def resident(place):
+    """1,000 peers, each heard once, with the trust link up and two programs on the gateway."""
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    keys = [Ed25519PrivateKey.generate() for _ in range(HEARD)]
+    farm = Farm(place, 0)
+    farm.keys = [text(key.public_key().public_bytes_raw()) for key in keys]
+    port = free_port()
+    agent = Agent(farm, "sensor", upstream(farm.broker.port) +
+                  f'[[gateway.listener]]\nname = "apps"\naddress = "127.0.0.1:{port}"\n'
+                  'publish = ["farm/{device}/#"]\nsubscribe = ["farm/#"]\n')
+    programs = []
+    try:
+        agent.enroll()
+        farm.peers()
+        farm.publish("--to", "bundle.edgeseal")
+        farm.publish("--again")
+        agent.apply()
+        agent.start()
+        wait("the link is up", lambda: agent.ask("GET", "/v1/status")["trust_link"]["connected"])
+        time.sleep(12)  # what is older than the start and the leeway is refused
+        mqtt = lambda tool, *words, **more: subprocess.Popen([tool, "-p", str(port), "-q", "1", *words], text=True, bufsize=1, **more)
+        taker = mqtt("mosquitto_sub", "-t", "farm/#", stdout=subprocess.PIPE)
+        sender = mqtt("mosquitto_pub", "-t", "farm/sensor/x", "-l", stdin=subprocess.PIPE)
+        programs += [taker, sender]
+        sender.stdin.write("first\n")
+        taken = [taker.stdout.readline()]
+        threading.Thread(target=lambda: taken.extend(taker.stdout), daemon=True).start()
+        for number, key in enumerate(keys):
+            topic = f"farm/peer-{number}/x"
+            verdict = agent.ask("POST", "/v1/verify", {"token": token(key, f"peer-{number}", topic, b"21"), "topic": topic,
+                                                       "payload_b64": base64.b64encode(b"21").decode()})
+            if verdict.get("verdict") != "verified":
+                sys.exit(f"not verified: {verdict}")
+            if number % 10 == 0:
+                sender.stdin.write(f"{number}\n")
+        wait("all is taken", lambda: len(taken) > HEARD // 10)
+        time.sleep(3)
+        figure(f"{HEARD:,} peers heard, gateway and link: resident", agent.proc("status", "VmRSS") / 1024, 8, "MiB")
+    finally:
+        for program in programs:
+            program.kill()
+        agent.stop()
+        farm.stop()
+
+
+def text(octets):
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+def compact(value):
+    return json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
+
+
+def jwk(key):
+    core = {"crv": "Ed25519", "kty": "OKP", "x": text(key.public_key().public_bytes_raw())}
+    return {**core, "kid": text(hashlib.sha256(compact(core)).digest())}
+
+
+def token(key, device, topic, payload):
+    """A message token for the whole domain."""
+    now = int(time.time())
+    header = {"alg": "EdDSA", "typ": "edgeseal-msg+jwt", "kid": jwk(key)["kid"]}
+    claims = {"iss": "farm", "sub": device, "aud": "domain:farm", "iat": now, "exp": now + 60, "jti": "1.1.1", "top": topic,
+              "phs": text(hashlib.sha256(payload).digest()), "tsq": 1}
+    signed = f"{text(compact(header))}.{text(compact(claims))}"
+    return f"{signed}.{text(key.sign(signed.encode()))}"
+
+
 def joins(place):
     """Requests that wait at the broker when the registrar begins, until it has published them all."""
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
     farm = Farm(place, 0)
     registrar = None
-    text = lambda octets: base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
-    compact = lambda value: json.dumps(value, separators=(",", ":"), sort_keys=True).encode()
-
-    def jwk(key):
-        x = text(key.public_key().public_bytes_raw())
-        core = {"crv": "Ed25519", "kty": "OKP", "x": x}
-        return {**core, "kid": text(hashlib.sha256(compact(core)).digest())}
     try:
         farm.publish()
         farm.run("join", "create", "--role", "sensor", "--count", str(JOINS), "--out", farm.secret / "cards", *farm.signing)
@@ -417,12 +480,15 @@ if __name__ == "__main__":
         del os.environ[name]
     (ROOT / "target").mkdir(exist_ok=True)
     directory = pathlib.Path(tempfile.mkdtemp(prefix="trust-figures-", dir=ROOT / "target"))
-    seconds = int(sys.argv[1]) if len(sys.argv) > 1 else 600
+    words = sys.argv[1:]
+    seconds = int(words.pop(0)) if words and words[0].isdigit() else 600
+    parts = {"joins": joins, "revocation": revocation, "one-change": hundred_thousand,
+             "first-sync": lambda place: first_sync(place, seconds), "resident": resident}
     try:
-        for number, measure in enumerate([joins, revocation, hundred_thousand, lambda place: first_sync(place, seconds)]):
-            place = directory / str(number)
+        for name in words or parts:
+            place = directory / name
             place.mkdir()
-            measure(place)
+            parts[name](place)
     finally:
         shutil.rmtree(directory)
     sys.exit(1 if missed else 0)

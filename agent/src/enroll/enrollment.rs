@@ -3,7 +3,8 @@
 //! Success is one thing only: the device's own key is active in the manifest in force, which verified
 //! under the pinned root. Whatever a broker says is a hint, shown to people.
 
-use super::pace::{Moment, Pace};
+use super::exchange::Exchange;
+use super::pace::{Look, Moment, Pace};
 use super::{EnrollState, EnrollStatus, Standing};
 use crate::wire::ErrorBody;
 use edgeseal_trust::document::Digest;
@@ -93,11 +94,8 @@ pub enum Said {
 pub struct Enrollment {
     state: State,
     standing: Option<Standing>,
-    connected: bool,
-    /// A publish or removal waits for the broker's word.
-    outstanding: bool,
-    looking: bool,
-    next_look: Duration,
+    broker: Exchange,
+    look: Look,
     hint: Option<String>,
     problem: Option<ErrorBody>,
 }
@@ -133,10 +131,8 @@ impl Enrollment {
         Self {
             state: State::Idle,
             standing: None,
-            connected: false,
-            outstanding: false,
-            looking: false,
-            next_look: Duration::ZERO,
+            broker: Exchange::new(),
+            look: Look::new(),
             hint: None,
             problem: None,
         }
@@ -149,7 +145,7 @@ impl Enrollment {
         match event {
             Event::Acknowledged(by_broker) => self.acknowledged(by_broker),
             Event::Answer(hint) => self.hear(hint),
-            Event::Connected(connected) => self.connected = connected,
+            Event::Connected(connected) => self.broker.set_connected(connected),
             Event::Looked { ask, problem } => self.looked(ask, problem, now, &mut actions),
             Event::Shredded(outcome) => self.shredded(outcome, &mut actions),
             Event::Standing(standing) => self.standing = Some(standing),
@@ -162,8 +158,8 @@ impl Enrollment {
     /// When [`Event::Time`] is due; nothing where only other events bring it on.
     #[must_use]
     pub fn wake_at(&self) -> Option<Duration> {
-        let look = (!self.looking).then_some(self.next_look);
-        let publish = |pace: &Pace| (self.connected && !self.outstanding).then_some(pace.due());
+        let look = self.look.due();
+        let publish = |pace: &Pace| self.broker.is_free().then_some(pace.due());
         match &self.state {
             State::Enrolled => None,
             State::Idle => look,
@@ -205,13 +201,13 @@ impl Enrollment {
     }
 
     fn acknowledged(&mut self, by_broker: bool) {
-        if !std::mem::take(&mut self.outstanding) {
-            return; // of a publish that is of no interest any more
+        if !self.broker.acknowledged(by_broker) {
+            return;
         }
         match &mut self.state {
-            State::Waiting(waiting) if by_broker => waiting.acknowledged = true,
-            State::Finishing(finishing) if by_broker => finishing.cleared = true,
-            _ => {}
+            State::Waiting(waiting) => waiting.acknowledged = true,
+            State::Finishing(finishing) => finishing.cleared = true,
+            State::Enrolled | State::Idle => {}
         }
     }
 
@@ -230,8 +226,7 @@ impl Enrollment {
         now: Moment,
         actions: &mut Vec<Action>,
     ) {
-        self.looking = false;
-        self.next_look = now.since_start.saturating_add(LOOK_EVERY);
+        self.look.ended(now);
         match problem {
             Some(problem) => self.complain(problem, actions),
             None => self.problem = None,
@@ -242,7 +237,7 @@ impl Enrollment {
         }
         actions.push(Action::Say(Said::Asking(ask.clone())));
         self.hint = None;
-        self.outstanding = false;
+        self.broker.forget();
         self.state = State::Waiting(Waiting {
             ask,
             pace: Pace::at_once(now),
@@ -282,9 +277,9 @@ impl Enrollment {
                     cleared: !waiting.ask.sent,
                 });
                 self.hint = None;
-                self.outstanding = false; // what is still under way is a publish, not the removal
+                self.broker.forget(); // what is still under way is a publish, not the removal
             }
-            (State::Idle, Standing::Active { .. }) if self.next_look > Duration::ZERO => {
+            (State::Idle, Standing::Active { .. }) if self.look.was_once() => {
                 self.state = State::Enrolled;
             }
             (State::Enrolled, Standing::Unknown) => self.state = State::Idle,
@@ -294,21 +289,19 @@ impl Enrollment {
     }
 
     fn act(&mut self, now: Moment, actions: &mut Vec<Action>) {
-        let look_due = now.since_start >= self.next_look && !self.looking;
-        if matches!(self.state, State::Idle | State::Waiting(_)) && look_due {
-            self.looking = true;
+        if matches!(self.state, State::Idle | State::Waiting(_)) && self.look.take(now) {
             let enrolled = self.standing.as_ref().and_then(Standing::active).is_some();
             actions.push(Action::Look {
                 join_file: !enrolled,
             });
         }
-        let free = self.connected && !self.outstanding;
+        let free = self.broker.is_free();
         if let State::Waiting(waiting) = &mut self.state
             && free
             && waiting.pace.take(now)
         {
             waiting.ask.sent = true;
-            self.outstanding = true;
+            self.broker.sent();
             actions.push(Action::Publish(waiting.ask.kid));
         }
         if let State::Finishing(finishing) = &mut self.state {
@@ -317,7 +310,7 @@ impl Enrollment {
                 actions.push(Action::Shred);
             }
             if !finishing.cleared && free && finishing.pace.take(now) {
-                self.outstanding = true;
+                self.broker.sent();
                 actions.push(Action::Clear(finishing.kid));
             }
             if finishing.shredded && finishing.cleared {
@@ -341,7 +334,7 @@ impl Enrollment {
             }
             _ => {}
         }
-        match (self.connected, waiting.acknowledged) {
+        match (self.broker.is_connected(), waiting.acknowledged) {
             (_, true) => approval,
             (true, false) => "the broker to take the request".to_owned(),
             (false, false) => format!("a connection to the broker; by file: {approval}"),
@@ -349,7 +342,7 @@ impl Enrollment {
     }
 
     fn waits_to_clear(&self) -> String {
-        match self.connected {
+        match self.broker.is_connected() {
             true => "the broker to remove the request".to_owned(),
             false => "a connection to the broker, to remove the request there".to_owned(),
         }
@@ -362,8 +355,6 @@ impl Default for Enrollment {
     }
 }
 
-/// How often it is looked for a join file: a card may be changed while the device runs.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 const WAITS_FOR_REQUEST: &str =
     "a join file, or edgeseal-agent identity request with --send or -o FILE";
 

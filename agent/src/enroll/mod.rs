@@ -7,6 +7,7 @@
 pub(crate) mod ask;
 pub(crate) mod edge;
 mod enrollment;
+mod exchange;
 pub(crate) mod join;
 pub(crate) mod kept;
 mod pace;

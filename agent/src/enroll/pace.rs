@@ -46,6 +46,52 @@ impl Pace {
     }
 }
 
+/// When the state directory is looked at, one look at a time.
+#[derive(Debug)]
+pub(super) struct Look {
+    looking: bool,
+    next: Duration,
+}
+
+impl Look {
+    /// Due at once.
+    pub(super) const fn new() -> Self {
+        Self {
+            looking: false,
+            next: Duration::ZERO,
+        }
+    }
+
+    /// Whether it is time; then a look has begun.
+    pub(super) fn take(&mut self, now: Moment) -> bool {
+        let due = self.due().is_some_and(|due| now.since_start >= due);
+        self.looking |= due;
+        due
+    }
+
+    /// A look came to its end.
+    pub(super) const fn ended(&mut self, now: Moment) {
+        self.looking = false;
+        self.next = now.since_start.saturating_add(LOOK_EVERY);
+    }
+
+    /// When it is due; nothing during a look.
+    pub(super) const fn due(&self) -> Option<Duration> {
+        match self.looking {
+            true => None,
+            false => Some(self.next),
+        }
+    }
+
+    /// Whether a look came to its end yet.
+    pub(super) const fn was_once(&self) -> bool {
+        !self.next.is_zero()
+    }
+}
+
+/// How often it is looked for what a person may have brought: a card may be changed while the device
+/// runs, and a verb begins a rotation.
+pub(super) const LOOK_EVERY: Duration = Duration::from_secs(10);
 const FIRST: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(3600);
 const DOUBLINGS: u32 = 9;

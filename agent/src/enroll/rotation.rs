@@ -5,7 +5,8 @@
 //! hear of it; the old key works until then. What a broker says is a hint.
 
 use super::enrollment::Hint;
-use super::pace::{Moment, Pace};
+use super::exchange::Exchange;
+use super::pace::{LOOK_EVERY, Look, Moment, Pace};
 use super::{RotationStatus, Standing};
 use crate::wire::ErrorBody;
 use edgeseal_trust::document::Digest;
@@ -83,10 +84,8 @@ pub struct Rotation {
     /// Delay between its appearance and the first use of a new key.
     delay: Duration,
     state: State,
-    connected: bool,
-    outstanding: bool,
-    looking: bool,
-    next_look: Duration,
+    broker: Exchange,
+    look: Look,
     hint: Option<String>,
     problem: Option<ErrorBody>,
 }
@@ -123,10 +122,8 @@ impl Rotation {
         Self {
             delay,
             state: State::None,
-            connected: false,
-            outstanding: false,
-            looking: false,
-            next_look: Duration::ZERO,
+            broker: Exchange::new(),
+            look: Look::new(),
             hint: None,
             problem: None,
         }
@@ -138,7 +135,7 @@ impl Rotation {
         match event {
             RotationEvent::Acknowledged(by_broker) => self.acknowledged(by_broker),
             RotationEvent::Answer(hint) => self.hear(hint),
-            RotationEvent::Connected(connected) => self.connected = connected,
+            RotationEvent::Connected(connected) => self.broker.set_connected(connected),
             RotationEvent::Looked { found, seen_for } => self.looked(found, seen_for, now),
             RotationEvent::Standings { old, new } => {
                 if let State::Open(open) = &mut self.state {
@@ -154,12 +151,12 @@ impl Rotation {
     /// When [`RotationEvent::Time`] is due.
     #[must_use]
     pub fn wake_at(&self) -> Option<Duration> {
-        let look = (!self.looking).then_some(self.next_look);
+        let look = self.look.due();
         let State::Open(open) = &self.state else {
             return look;
         };
         let wants_broker = open.wants_to_clear() || open.wants_to_publish();
-        let broker = (wants_broker && self.connected && !self.outstanding).then(|| open.pace.due());
+        let broker = (wants_broker && self.broker.is_free()).then(|| open.pace.due());
         let switch = open.may_switch_at(self.delay).filter(|_| !open.switching);
         look.into_iter().chain(broker).chain(switch).min()
     }
@@ -189,10 +186,10 @@ impl Rotation {
     }
 
     fn acknowledged(&mut self, by_broker: bool) {
-        if !std::mem::take(&mut self.outstanding) {
-            return; // of a publish that is of no interest any more
+        if !self.broker.acknowledged(by_broker) {
+            return;
         }
-        if let (State::Open(open), true) = (&mut self.state, by_broker) {
+        if let State::Open(open) = &mut self.state {
             match open.wants_to_publish() {
                 true => open.acknowledged = true,
                 false => open.cleared = true,
@@ -209,8 +206,7 @@ impl Rotation {
     }
 
     fn looked(&mut self, found: Option<RotationFound>, seen_for: Option<Duration>, now: Moment) {
-        self.looking = false;
-        self.next_look = now.since_start.saturating_add(LOOK_EVERY);
+        self.look.ended(now);
         let waited = seen_for.is_some_and(|seen| seen >= self.delay);
         match (&mut self.state, found) {
             (State::Open(open), Some(found)) if open.found.new == found.new => {
@@ -219,7 +215,7 @@ impl Rotation {
             }
             (_, Some(found)) => {
                 self.hint = None;
-                self.outstanding = false;
+                self.broker.forget();
                 self.state = State::Open(Box::new(Open::begin(found, waited, now)));
             }
             (State::Open(open), None) if !open.switching => self.state = State::None,
@@ -244,8 +240,7 @@ impl Rotation {
 
     fn act(&mut self, now: Moment) -> Vec<RotationAction> {
         let mut actions = Vec::new();
-        if now.since_start >= self.next_look && !self.looking {
-            self.looking = true;
+        if self.look.take(now) {
             actions.push(RotationAction::Look);
         }
         let State::Open(open) = &mut self.state else {
@@ -257,17 +252,17 @@ impl Rotation {
         if open.is_in_manifest() && open.seen_at.is_none() {
             open.seen_at = Some(now.since_start);
             open.pace = Pace::at_once(now);
-            self.outstanding = false; // what is still under way is a publish, not the removal
+            self.broker.forget(); // what is still under way is a publish, not the removal
             actions.push(RotationAction::NoteSeen);
         }
-        if self.connected && !self.outstanding {
+        if self.broker.is_free() {
             let new = open.found.new;
             if open.wants_to_publish() && open.pace.take(now) {
                 open.cleared = false;
-                self.outstanding = true;
+                self.broker.sent();
                 actions.push(RotationAction::Publish(new));
             } else if open.wants_to_clear() && open.pace.take(now) {
-                self.outstanding = true;
+                self.broker.sent();
                 actions.push(RotationAction::Clear(new));
             }
         }
@@ -300,7 +295,7 @@ impl Rotation {
                 format!("the operator: {device} is {state}")
             }
             _ if open.acknowledged => "approval by the registrar".to_owned(),
-            _ if self.connected => "the broker to take the request".to_owned(),
+            _ if self.broker.is_connected() => "the broker to take the request".to_owned(),
             _ => "a connection to the broker; by file: edgeseal-agent identity rotate -o FILE"
                 .to_owned(),
         }
@@ -361,9 +356,6 @@ impl Open {
         self.standings.as_ref().map(|standings| &standings.new)
     }
 }
-
-/// How often it is looked for a rotation that a person has begun.
-const LOOK_EVERY: Duration = Duration::from_secs(10);
 
 #[cfg(test)]
 mod tests;

@@ -7,23 +7,21 @@
 //! everything is judged and committed at once, by the same way as a bundle file. A broker can hold
 //! back, mix, repeat and forge what it likes: what is in force stays so.
 
+use super::chain::Chain;
 use super::fetch::{Fetch, Landed, Progress};
 use super::pace::Pace;
 use super::wanted::Wanted;
 use bytes::Bytes;
 use edgeseal_trust::document::{Digest, Document, Manifest};
 use edgeseal_trust::store::HeldDocuments;
-use edgeseal_trust::update::{Offer, UpdateRejection, evaluate};
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// Follows the trust data that a broker offers.
 pub struct Follower {
-    held: HeldDocuments,
+    chain: Chain,
     connection: Option<Connection>,
-    /// Successors of the newest root held, each vouched for by the one before it, not applied yet.
-    roots: Vec<Bytes>,
-    /// When they are applied without a manifest.
+    /// When the roots offered are applied without a manifest.
     settle_at: Option<Duration>,
     /// The manifest that was offered last and is not dealt with.
     manifest: Option<Bytes>,
@@ -110,9 +108,8 @@ impl Follower {
     /// `chance` is any random number.
     pub fn new(held: HeldDocuments, chance: u32) -> Self {
         Self {
-            held,
+            chain: Chain::new(held),
             connection: None,
-            roots: Vec::new(),
             settle_at: None,
             manifest: None,
             judge_at: None,
@@ -326,17 +323,8 @@ impl Follower {
         if subscribed != Some(version) || self.applying.is_some() {
             return self.unwanted(payload.len(), now);
         }
-        self.roots.push(payload);
-        let judged = {
-            let roots: Vec<&[u8]> = self.roots.iter().map(Bytes::as_ref).collect();
-            let offer = Offer {
-                roots: &roots,
-                manifest: None,
-            };
-            evaluate(self.held.current(), offer, None)
-        };
-        if let Err(why) = judged {
-            let octets = self.roots.pop().map_or(0, |root| root.len());
+        let octets = payload.len();
+        if let Err(why) = self.chain.push(payload) {
             self.refuse(why.code(), format!("root {version}: {why}"), None);
             return self.unwanted(octets, now);
         }
@@ -379,7 +367,7 @@ impl Follower {
         let digest = Digest::of(&manifest);
         let claims = claims(&manifest);
         // Its root may be on the way: the broker need not keep the order.
-        let newest = self.next_root().saturating_sub(1);
+        let newest = self.chain.newest();
         let is_ahead = claims.is_some_and(|(root_version, _)| root_version > newest);
         if is_ahead && self.dealt != Some(digest) {
             self.dealt = Some(digest);
@@ -393,7 +381,7 @@ impl Follower {
         self.judge_at = None;
         self.dealt = Some(digest);
         self.stop_fetch();
-        let lacking = match self.evaluate(&manifest) {
+        let lacking = match self.chain.lacking(&manifest) {
             Err(why) => return self.refuse(why.code(), why.to_string(), claims),
             Ok(lacking) => lacking,
         };
@@ -405,27 +393,12 @@ impl Follower {
         self.settle_at = None;
         let fetch = Fetch::new(lacking, now);
         self.actions.push_back(Action::Begin {
-            roots: self.roots.clone(),
+            roots: self.chain.offered().to_vec(),
             manifest,
             shards: fetch.progress().shards,
         });
         self.fetch = Some(fetch);
         self.fetch_more();
-    }
-
-    /// The shards that are lacking; nothing where all of it is applied already.
-    fn evaluate(&self, manifest: &[u8]) -> Result<Option<Vec<Digest>>, UpdateRejection> {
-        let roots: Vec<&[u8]> = self.roots.iter().map(Bytes::as_ref).collect();
-        let offer = Offer {
-            roots: &roots,
-            manifest: Some(manifest),
-        };
-        let evaluation = evaluate(self.held.current(), offer, None)?;
-        let lacking: Vec<Digest> = evaluation.lacking().map(|(_, digest)| digest).collect();
-        if lacking.is_empty() && evaluation.finish()?.is_already_current() {
-            return Ok(None);
-        }
-        Ok(Some(lacking))
     }
 
     fn fetch_more(&mut self) {
@@ -450,16 +423,16 @@ impl Follower {
     /// A root counts although no manifest under it has come: its keys may be why.
     fn settle(&mut self) {
         self.settle_at = None;
-        if self.roots.is_empty() || self.applying.is_some() || self.fetch.is_some() {
+        let roots = self.chain.offered();
+        if roots.is_empty() || self.applying.is_some() || self.fetch.is_some() {
             return;
         }
-        let held = self.held.current().manifest;
-        let Some(held) = held.map(|held| Bytes::copy_from_slice(held.octets())) else {
+        let Some(manifest) = self.chain.manifest() else {
             return; // they wait for the first manifest
         };
         self.actions.push_back(Action::Begin {
-            roots: self.roots.clone(),
-            manifest: held,
+            roots: self.chain.offered().to_vec(),
+            manifest,
             shards: 0,
         });
         self.apply(None);
@@ -472,7 +445,7 @@ impl Follower {
         self.stop_fetch();
         self.refuse(code, reason, claims);
         self.manifest = None;
-        if !self.roots.is_empty() {
+        if !self.chain.offered().is_empty() {
             self.settle_at = Some(now);
         }
         self.retry_later(now);
@@ -503,19 +476,11 @@ impl Follower {
     }
 
     fn hold(&mut self, held: HeldDocuments) {
-        let place = |held: &HeldDocuments| {
-            let current = held.current();
-            let root = current.root.map(|root| root.content().version);
-            (root, current.mark.map(|mark| mark.payload))
-        };
-        let same = place(&held) == place(&self.held);
-        self.held = held;
-        if same {
+        if !self.chain.hold(held) {
             return;
         }
         // What was collected under the old root may not fit; what is missing comes again.
         self.stop_fetch();
-        self.roots.clear();
         self.settle_at = None;
         self.dealt = None;
         self.follow_roots();
@@ -534,12 +499,11 @@ impl Follower {
 
     /// Waits for the root after the newest one known, and for no other.
     fn follow_roots(&mut self) {
-        let next = self.next_root();
-        let full = self.roots.len() >= ROOTS;
+        let next = self.chain.newest().saturating_add(1);
         let Some(connection) = &mut self.connection else {
             return;
         };
-        if connection.root == Some(next) || full {
+        if connection.root == Some(next) || self.chain.is_full() {
             return;
         }
         if let Some(old) = connection.root.replace(next)
@@ -550,13 +514,6 @@ impl Follower {
         }
         self.actions
             .push_back(Action::Subscribe(Wanted::Root(next)));
-    }
-
-    fn next_root(&self) -> u64 {
-        let held = self.held.current().root;
-        let newest = held.map_or(0, |root| root.content().version);
-        let waiting = u64::try_from(self.roots.len()).unwrap_or(u64::MAX);
-        newest.saturating_add(waiting).saturating_add(1)
     }
 }
 
@@ -580,8 +537,6 @@ fn claims(manifest: &[u8]) -> Claims {
 const ROOT_PATIENCE: Duration = Duration::from_secs(3);
 /// A root waits so long for a manifest under it.
 const ROOT_SETTLES: Duration = Duration::from_secs(5);
-/// Root documents collected before they are applied; a bundle may have 256.
-const ROOTS: usize = 128;
 const NEWS_EVERY: Duration = Duration::from_secs(10);
 const NEWS_JITTER: Duration = Duration::from_secs(2);
 const JUDGEMENT_EVERY: Duration = Duration::from_secs(1);

@@ -9,6 +9,7 @@
 
 mod broker;
 mod broker_file;
+mod chain;
 mod fetch;
 mod follower;
 mod handle;

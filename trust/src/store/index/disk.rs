@@ -77,24 +77,14 @@ impl Disk {
         self.page(None, 1).map(|rows| rows.is_empty())
     }
 
-    /// Changes rows, all or none.
-    pub(super) fn change(
-        &self,
-        changes: impl IntoIterator<Item = Change>,
-    ) -> Result<(), DiskError> {
-        let mut batch = sled::Batch::default();
-        let mut count: usize = 0;
-        for (key, value) in changes {
-            count = count.saturating_add(1);
-            match value {
-                Some(value) => batch.insert(key.octets(), value),
-                None => batch.remove(key.octets()),
-            }
-        }
-        match count {
-            0 => Ok(()),
-            _ => guarded(|| self.keys.apply_batch(batch)),
-        }
+    /// Changes one row. Never many in one of sled's batches: it frees no page that a batch outdates before
+    /// the batch ends, and little of it then. A first registry of 10,000 keys took 26 MiB, row by row 8.
+    pub(super) fn change(&self, (kid, record): Change) -> Result<(), DiskError> {
+        guarded(|| match record {
+            Some(record) => self.keys.insert(kid.octets(), record),
+            None => self.keys.remove(kid.octets()),
+        })
+        .map(drop)
     }
 
     pub(super) fn marker(&self) -> Result<Option<Octets>, DiskError> {

@@ -1,8 +1,8 @@
 //! Bringing the index to a manifest: by the difference of single shards, or whole.
 
+use super::Rows;
 use super::disk::{Disk, DiskError};
 use super::memory::Memory;
-use super::{Change, Rows};
 use crate::key::KeyId;
 use crate::store::StoreError;
 use crate::store::document_files::ShardFiles;
@@ -89,14 +89,18 @@ fn change(
         let (before, after) = (shards.rows_before(*shard)?, shards.rows(*shard)?);
         let removed = absent(&before, &after);
         keys = keys.saturating_sub(count(removed.len()));
-        disk.change(removed.into_iter().map(|kid| (kid, None)))?;
+        for kid in removed {
+            disk.change((kid, None))?;
+        }
     }
     for shard in changed {
         let (before, after) = (shards.rows_before(*shard)?, shards.rows(*shard)?);
         keys = keys.saturating_add(count(absent(&after, &before).len()));
-        let rows = after.0.into_iter();
-        let rows = rows.filter(|(kid, record)| before.0.get(kid) != Some(record));
-        disk.change(rows.map(|(kid, record)| (kid, Some(record))))?;
+        for (kid, record) in after.0 {
+            if before.0.get(&kid) != Some(&record) {
+                disk.change((kid, Some(record)))?;
+            }
+        }
     }
     Ok(keys)
 }
@@ -112,10 +116,6 @@ fn synchronize(disk: &Disk, shards: &ShardFiles) -> Result<u64, Fault> {
     wanted.sort_unstable_by_key(|(kid, _)| *kid);
     let keys = count(wanted.len());
     let mut wanted = wanted.into_iter().peekable();
-    let mut changes = Changes {
-        disk,
-        open: Vec::new(),
-    };
     let mut after: Option<Vec<u8>> = None;
     loop {
         let page = disk.page(after.as_deref(), PAGE)?;
@@ -124,40 +124,19 @@ fn synchronize(disk: &Disk, shards: &ShardFiles) -> Result<u64, Fault> {
         for (key, found) in &page {
             let place = |kid: &KeyId| kid.octets().as_slice().cmp(key);
             while let Some(new) = wanted.next_if(|(kid, _)| place(kid) == Ordering::Less) {
-                changes.add((new.0, Some(new.1.into_vec())))?;
+                disk.change((new.0, Some(new.1.into_vec())))?;
             }
             match wanted.next_if(|(kid, _)| place(kid) == Ordering::Equal) {
                 Some((_, record)) if *record == **found => {}
-                Some((kid, record)) => changes.add((kid, Some(record.into_vec())))?,
-                None => changes.add((stored_kid(key)?, None))?,
+                Some((kid, record)) => disk.change((kid, Some(record.into_vec())))?,
+                None => disk.change((stored_kid(key)?, None))?,
             }
         }
     }
     for (kid, record) in wanted {
-        changes.add((kid, Some(record.into_vec())))?;
+        disk.change((kid, Some(record.into_vec())))?;
     }
-    changes.write()?;
     Ok(keys)
-}
-
-/// Changes on their way to the database, many at a time.
-struct Changes<'a> {
-    disk: &'a Disk,
-    open: Vec<Change>,
-}
-
-impl Changes<'_> {
-    fn add(&mut self, change: Change) -> Result<(), DiskError> {
-        self.open.push(change);
-        if self.open.len() >= PAGE {
-            self.write()?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self) -> Result<(), DiskError> {
-        self.disk.change(self.open.drain(..))
-    }
 }
 
 fn stored_kid(key: &[u8]) -> Result<KeyId, DiskError> {

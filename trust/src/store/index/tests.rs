@@ -28,9 +28,9 @@ fn write(disk: &Disk, number: u8) -> KeyId {
     let mut rows = Rows::default();
     rows.add(&key(number));
     let kid = key(number).key.id();
-    let changes = rows.0.into_iter();
-    disk.change(changes.map(|(kid, record)| (kid, Some(record))))
-        .unwrap();
+    for (kid, record) in rows.0 {
+        disk.change((kid, Some(record))).unwrap();
+    }
     kid
 }
 
@@ -42,7 +42,7 @@ fn a_damaged_row_is_a_failure_and_the_others_are_still_found() {
     let (damaged, sound) = (write(&disk, 1), write(&disk, 2));
     let record = disk.get(damaged).unwrap().unwrap();
     let cut = record.as_ref()[..20].to_vec();
-    disk.change([(damaged, Some(cut))]).unwrap();
+    disk.change((damaged, Some(cut))).unwrap();
     disk.commit(&fill::marker(&[0; 32], 2)).unwrap();
     drop(disk);
 
