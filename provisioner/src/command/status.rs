@@ -22,16 +22,7 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let root = registry.root()?;
     let last = registry.manifest()?;
     let last = last.as_ref().map(Document::content);
-    let fleet = Fleet::of(&registry, last.map_or(1, Manifest::shard_count))?;
-    let (changed, lost) = changed_devices(&registry, &fleet, last)?;
-    let unpublished = Unpublished {
-        lost: lost
-            .into_iter()
-            .filter(|id| !registry.devices().contains_key(id))
-            .collect(),
-        devices: changed,
-        tables: tables_changed(&registry, root.content(), last),
-    };
+    let unpublished = Unpublished::of(&registry, root.content(), last)?;
     let now = clock::now();
     Ok(Report::new(
         text(&registry, root.content(), last, &unpublished, now),
@@ -39,14 +30,35 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     ))
 }
 
-struct Unpublished {
-    devices: Vec<DeviceId>,
-    lost: Vec<DeviceId>,
-    tables: bool,
+/// What devices do not know yet.
+pub(crate) struct Unpublished {
+    /// Devices that changed.
+    pub(crate) devices: Vec<DeviceId>,
+    /// Devices that were published, and are not in the registry any more.
+    pub(crate) lost: Vec<DeviceId>,
+    /// Whether roles, groups or the root changed.
+    pub(crate) tables: bool,
 }
 
 impl Unpublished {
-    fn is_empty(&self) -> bool {
+    /// Compares the registry with its last publish.
+    ///
+    /// # Errors
+    /// The last publish cannot be read.
+    pub(crate) fn of(registry: &Registry, root: &Root, last: Option<&Manifest>) -> Result<Self> {
+        let fleet = Fleet::of(registry, last.map_or(1, Manifest::shard_count))?;
+        let (devices, before) = changed_devices(registry, &fleet, last)?;
+        let lost = before.into_iter();
+        let lost = lost.filter(|id| !registry.devices().contains_key(id));
+        Ok(Self {
+            lost: lost.collect(),
+            devices,
+            tables: tables_changed(registry, root, last),
+        })
+    }
+
+    /// Whether everything is published.
+    pub(crate) fn is_empty(&self) -> bool {
         self.devices.is_empty() && self.lost.is_empty() && !self.tables
     }
 }

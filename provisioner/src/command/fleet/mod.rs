@@ -1,11 +1,15 @@
 //! `edgeseal fleet`.
 
 mod clones;
+mod glance;
 mod heard;
 mod judge;
 mod snapshot;
 mod status;
 mod table;
+
+pub(crate) use glance::{Glance, glance};
+pub(crate) use snapshot::Snapshot;
 
 use super::Context;
 use crate::error::Result;
