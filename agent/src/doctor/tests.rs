@@ -359,6 +359,18 @@ fn each_fault_is_named_with_a_repair() {
 }
 
 #[test]
+fn a_program_for_the_wrong_arm_is_told() {
+    let mut facts = healthy();
+    facts.machine.machine = "armv6l".to_owned();
+    let report = examine(&facts);
+    let about = report
+        .checks
+        .iter()
+        .find(|entry| entry.check == "architecture");
+    assert!(about.unwrap().what.contains("armv6l"));
+}
+
+#[test]
 fn without_an_agent_the_trust_data_on_disk_is_judged() {
     let mut facts = healthy();
     facts.agent = AgentFacts::NotRunning("nobody listens".to_owned());

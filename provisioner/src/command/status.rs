@@ -22,7 +22,16 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let root = registry.root()?;
     let last = registry.manifest()?;
     let last = last.as_ref().map(Document::content);
-    let unpublished = Unpublished::of(&registry, root.content(), last)?;
+    let fleet = Fleet::of(&registry, last.map_or(1, Manifest::shard_count))?;
+    let (changed, lost) = changed_devices(&registry, &fleet, last)?;
+    let unpublished = Unpublished {
+        lost: lost
+            .into_iter()
+            .filter(|id| !registry.devices().contains_key(id))
+            .collect(),
+        devices: changed,
+        tables: tables_changed(&registry, root.content(), last),
+    };
     let now = clock::now();
     Ok(Report::new(
         text(&registry, root.content(), last, &unpublished, now),
@@ -30,40 +39,20 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     ))
 }
 
-/// What devices do not know yet.
-pub(crate) struct Unpublished {
-    /// Devices that changed.
-    pub(crate) devices: Vec<DeviceId>,
-    /// Devices that were published, and are not in the registry any more.
-    pub(crate) lost: Vec<DeviceId>,
-    /// Whether roles, groups or the root changed.
-    pub(crate) tables: bool,
+struct Unpublished {
+    devices: Vec<DeviceId>,
+    lost: Vec<DeviceId>,
+    tables: bool,
 }
 
 impl Unpublished {
-    /// Compares the registry with its last publish.
-    ///
-    /// # Errors
-    /// The last publish cannot be read.
-    pub(crate) fn of(registry: &Registry, root: &Root, last: Option<&Manifest>) -> Result<Self> {
-        let fleet = Fleet::of(registry, last.map_or(1, Manifest::shard_count))?;
-        let (devices, before) = changed_devices(registry, &fleet, last)?;
-        let lost = before.into_iter();
-        let lost = lost.filter(|id| !registry.devices().contains_key(id));
-        Ok(Self {
-            lost: lost.collect(),
-            devices,
-            tables: tables_changed(registry, root, last),
-        })
-    }
-
-    /// Whether everything is published.
-    pub(crate) fn is_empty(&self) -> bool {
+    fn is_empty(&self) -> bool {
         self.devices.is_empty() && self.lost.is_empty() && !self.tables
     }
 }
 
-fn tables_changed(registry: &Registry, root: &Root, last: Option<&Manifest>) -> bool {
+/// Whether roles, groups or the root are others than in the last publish.
+pub(crate) fn tables_changed(registry: &Registry, root: &Root, last: Option<&Manifest>) -> bool {
     last.is_none_or(|last| {
         !last.roles.iter().eq(registry.roles().values())
             || !last.groups.iter().eq(registry.groups())

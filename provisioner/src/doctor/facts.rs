@@ -1,7 +1,6 @@
 //! What was seen of the operator's machine, registry, keys and broker.
 
 use crate::command::fleet::Glance;
-use crate::command::status::Unpublished;
 use crate::distribution::Standing;
 use crate::error::{CommandError, Result};
 use crate::mqtt::Stage;
@@ -9,7 +8,7 @@ use crate::registry::{BackedUp, TokenRecord};
 use edgeseal_doctor::{MachineFacts, Space};
 use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::document::{Manifest, Root};
-use edgeseal_trust::id::TrustDomain;
+use edgeseal_trust::id::{DeviceId, TrustDomain};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::time::UnixTime;
 use std::path::PathBuf;
@@ -77,6 +76,17 @@ pub(super) struct RegistryFacts {
     pub(super) tokens: Result<Vec<TokenRecord>>,
     /// The last backup.
     pub(super) backed_up: Result<Option<BackedUp>>,
+}
+
+/// What devices do not know yet.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Unpublished {
+    /// Devices that changed.
+    pub(super) devices: Vec<DeviceId>,
+    /// Devices that were published, and are not in the registry any more.
+    pub(super) lost: Vec<DeviceId>,
+    /// Whether roles, groups or the root changed.
+    pub(super) tables: bool,
 }
 
 /// A manifest that waits for signatures.

@@ -2,11 +2,12 @@
 
 use super::facts::{
     BrokerFacts, Facts, KeyFacts, KeysFacts, PlaceFacts, PreparedFacts, RegistryFacts, UnitFacts,
-    WaitingFacts,
+    Unpublished, WaitingFacts,
 };
 use crate::clock;
-use crate::command::fleet::{self, Glance, Snapshot};
-use crate::command::status::Unpublished;
+use crate::command::fleet::{Glance, Onlooker};
+use crate::command::publish::{Fleet, changed_devices};
+use crate::command::status::tables_changed;
 use crate::command::{Reach, Signing, history, reach};
 use crate::distribution::{self, Expected};
 use crate::error::{CommandError, Result};
@@ -14,7 +15,7 @@ use crate::keys::{self, KeyFile, PassphraseSource, Purpose};
 use crate::mqtt::{Endpoint, MqttError, Stage};
 use crate::registry::{Access, MOST_WAITING, Registry};
 use edgeseal_doctor::look;
-use edgeseal_trust::document::{Document, DocumentType, Unverified};
+use edgeseal_trust::document::{Document, DocumentType, Manifest, Unverified};
 use edgeseal_trust::registry::DeviceState;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -73,15 +74,6 @@ fn read(registry: &Registry) -> RegistryFacts {
     let root = registry.root().map(|root| root.content().clone());
     let last = registry.manifest();
     let last = last.map(|last| last.map(|last| last.content().clone()));
-    let unpublished = || {
-        let root = registry.root()?;
-        let last = registry.manifest()?;
-        Unpublished::of(
-            registry,
-            root.content(),
-            last.as_ref().map(Document::content),
-        )
-    };
     let tokens = registry.tokens();
     RegistryFacts {
         domain: registry.domain().clone(),
@@ -91,7 +83,7 @@ fn read(registry: &Registry) -> RegistryFacts {
         last,
         whole: whole(registry),
         history: history::problems(registry),
-        unpublished: unpublished(),
+        unpublished: unpublished(registry),
         prepared: prepared(registry),
         waiting: waiting(registry),
         tokens: tokens.map(|tokens| tokens.iter().cloned().collect()),
@@ -141,6 +133,20 @@ fn whole(registry: &Registry) -> Result<()> {
             "{lost} of its shards are missing or damaged"
         ))),
     }
+}
+
+fn unpublished(registry: &Registry) -> Result<Unpublished> {
+    let (root, last) = (registry.root()?, registry.manifest()?);
+    let last = last.as_ref().map(Document::content);
+    let fleet = Fleet::of(registry, last.map_or(1, Manifest::shard_count))?;
+    let (devices, mut lost) = changed_devices(registry, &fleet, last)?;
+    lost.retain(|id| !registry.devices().contains_key(id));
+    let tables = tables_changed(registry, root.content(), last);
+    Ok(Unpublished {
+        devices,
+        lost,
+        tables,
+    })
 }
 
 fn prepared(registry: &Registry) -> Result<Option<PreparedFacts>> {
@@ -248,7 +254,7 @@ fn look_at_key(path: PathBuf, signing: &Signing) -> KeyFacts {
 struct Asked {
     endpoint: Endpoint,
     expected: Expected,
-    snapshot: Snapshot,
+    onlooker: Onlooker,
 }
 
 impl Asked {
@@ -258,7 +264,7 @@ impl Asked {
         Ok(Self {
             endpoint: endpoint.ok_or(BrokerFacts::NotSet)?,
             expected: Expected::of(registry).map_err(BrokerFacts::Unusable)?,
-            snapshot: Snapshot::of(registry).map_err(BrokerFacts::Unusable)?,
+            onlooker: Onlooker::of(registry).map_err(BrokerFacts::Unusable)?,
         })
     }
 
@@ -266,7 +272,7 @@ impl Asked {
         let url = self.endpoint.url();
         match self.expected.compare(&self.endpoint).await {
             Ok(standing) => {
-                let glance = fleet::glance(&self.snapshot, self.endpoint).await;
+                let glance = self.onlooker.glance(self.endpoint).await;
                 let standing = Ok(standing);
                 (BrokerFacts::Asked { url, standing }, Some(glance))
             }

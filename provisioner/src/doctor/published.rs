@@ -41,9 +41,6 @@ pub(super) fn changes(facts: &Facts) -> Vec<Finding> {
                     "restore the files below devices/ (git checkout, or your backup)",
                 );
             }
-            if unpublished.is_empty() {
-                return Finding::ok("everything is published");
-            }
             let devices = match unpublished.devices.as_slice() {
                 [] => String::new(),
                 [only] => format!(" {only}"),
@@ -54,6 +51,9 @@ pub(super) fn changes(facts: &Facts) -> Vec<Finding> {
                 (true, true) => " roles, groups or root",
                 (true, false) => "; roles, groups or root",
             };
+            if devices.is_empty() && tables.is_empty() {
+                return Finding::ok("everything is published");
+            }
             Finding::warning(
                 format!("not published yet:{devices}{tables}"),
                 "edgeseal publish --keys DIR",

@@ -3,11 +3,10 @@
 
 use super::facts::{
     BrokerFacts, Facts, KeyFacts, KeysFacts, PlaceFacts, PreparedFacts, RegistryFacts, UnitFacts,
-    WaitingFacts,
+    Unpublished, WaitingFacts,
 };
 use super::{CHECKS, examine};
 use crate::command::fleet::Glance;
-use crate::command::status::Unpublished;
 use crate::distribution::Standing;
 use crate::error::CommandError;
 use crate::mqtt::Stage;
@@ -322,11 +321,7 @@ fn opened() -> RegistryFacts {
         })),
         whole: Ok(()),
         history: Ok(Vec::new()),
-        unpublished: Ok(Unpublished {
-            devices: Vec::new(),
-            lost: Vec::new(),
-            tables: false,
-        }),
+        unpublished: Ok(Unpublished::default()),
         prepared: Ok(None),
         waiting: Ok(WaitingFacts::default()),
         tokens: Ok(vec![token()]),

@@ -8,8 +8,7 @@ mod snapshot;
 mod status;
 mod table;
 
-pub(crate) use glance::{Glance, glance};
-pub(crate) use snapshot::Snapshot;
+pub(crate) use glance::{Glance, Onlooker};
 
 use super::Context;
 use crate::error::Result;

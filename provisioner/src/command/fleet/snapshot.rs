@@ -10,7 +10,7 @@ use edgeseal_trust::registry::{DeviceState, PeerKey};
 use std::collections::{BTreeMap, HashMap};
 
 /// Devices with their keys, and what was published last.
-pub(crate) struct Snapshot {
+pub(super) struct Snapshot {
     /// The trust domain.
     pub(super) domain: TrustDomain,
     /// Root version and sequence of the last publish.
@@ -25,7 +25,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// The last publish cannot be read.
-    pub(crate) fn of(registry: &Registry) -> Result<Self> {
+    pub(super) fn of(registry: &Registry) -> Result<Self> {
         let last = registry.manifest()?;
         let last = last.as_ref().map(Document::content);
         let mut keys = HashMap::new();
