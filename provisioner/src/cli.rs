@@ -42,6 +42,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Backup(args) => finish(backup::run(&args, &context)),
         Verb::Demo(args) => demo::run(&args, cli.json),
         Verb::Device(verb) => finish(device::run(verb, &context)),
+        Verb::Doctor(args) => finish(command::doctor::run(&args, &context)),
         Verb::Domain(verb) => finish(domain::run(verb, &context)),
         Verb::Fleet(verb) => finish(fleet::run(verb, &context)),
         Verb::Group(verb) => finish(group::run(verb, &context)),
@@ -92,6 +93,8 @@ enum Verb {
     Device(device::Verb),
     /// Watch three devices prove to each other who sent what, through a broker that turns hostile
     Demo(DemoArgs),
+    /// What is wrong with registry, keys, broker and this machine, and what repairs it
+    Doctor(command::doctor::Args),
     /// Make a trust domain: its keys, its registry, its first root
     #[command(subcommand)]
     Domain(domain::Verb),

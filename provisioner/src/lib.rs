@@ -10,6 +10,7 @@ mod command;
 mod confirm;
 mod demo;
 mod distribution;
+mod doctor;
 mod enrollment;
 mod error;
 mod input;

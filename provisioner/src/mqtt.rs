@@ -48,6 +48,8 @@ pub(crate) struct Arrival {
     pub(crate) retain: bool,
     /// User properties, in order.
     pub(crate) user_properties: Vec<(String, String)>,
+    /// To be published: the broker forgets it after so many seconds; never where nothing is said.
+    pub(crate) expiry_seconds: Option<u32>,
 }
 
 /// A message that is on its way; [`Connection::acknowledged`] waits for the broker's word.
@@ -55,6 +57,17 @@ pub(crate) struct Arrival {
 pub(crate) struct Receipt {
     answer: oneshot::Receiver<Answer>,
     topic: String,
+}
+
+/// What a connection that is not made fails at.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Stage {
+    /// Nobody answers at the address.
+    Address,
+    /// The broker does not let this user in, or does not let it subscribe.
+    Login,
+    /// Its certificate is not believed, or it speaks no TLS.
+    Tls,
 }
 
 /// Why there is no connection, or no more.
@@ -78,6 +91,8 @@ pub(crate) enum MqttError {
         host: String,
         /// The broker's port.
         port: u16,
+        /// Where it failed.
+        stage: Stage,
         /// What happened.
         why: String,
     },
@@ -104,11 +119,13 @@ impl Connection {
         client_id: &str,
         filters: &[&str],
     ) -> Result<Self, MqttError> {
-        let connect_error = |why: String| MqttError::Connect {
+        let connect_error = |stage: Stage, why: String| MqttError::Connect {
             host: endpoint.host().to_owned(),
             port: endpoint.port(),
+            stage,
             why,
         };
+        let silent = || "no answer in time".to_owned();
         let mut options = endpoint.options(client_id);
         options.set_keep_alive(KEEP_ALIVE).set_clean_start(true);
         options.set_max_packet_size(Some(MAX_PACKET_OCTETS));
@@ -118,8 +135,8 @@ impl Connection {
         let (client, mut events) = AsyncClient::new(options, CHANNEL);
         match timeout(PATIENCE, worker::handshake(&mut events)).await {
             Ok(Ok(())) => {}
-            Ok(Err(why)) => return Err(connect_error(why)),
-            Err(_) => return Err(connect_error("no answer in time".to_owned())),
+            Ok(Err((stage, why))) => return Err(connect_error(stage, why)),
+            Err(_) => return Err(connect_error(Stage::Address, silent())),
         }
         let end = Arc::new(OnceLock::new());
         let (sender, arrivals) = mpsc::channel(ARRIVALS);
@@ -148,9 +165,8 @@ impl Connection {
         };
         if !filters.is_empty() {
             let subscribed = timeout(PATIENCE, connection.subscribe(filters)).await;
-            let subscribed =
-                subscribed.map_err(|_| connect_error("no answer in time".to_owned()))?;
-            subscribed.map_err(|why| connect_error(why.to_string()))?;
+            let subscribed = subscribed.map_err(|_| connect_error(Stage::Login, silent()))?;
+            subscribed.map_err(|why| connect_error(Stage::Login, why.to_string()))?;
         }
         Ok(connection)
     }
@@ -171,6 +187,7 @@ impl Connection {
     pub(crate) async fn send(&self, message: &Arrival) -> Result<Receipt, MqttError> {
         let properties = PublishProperties {
             user_properties: message.user_properties.clone(),
+            message_expiry_interval: message.expiry_seconds,
             ..PublishProperties::default()
         };
         let (topic, payload) = (message.topic.clone(), message.payload.clone());
@@ -314,7 +331,7 @@ impl Arrival {
             topic: topic.into(),
             payload: payload.into(),
             retain: true,
-            user_properties: Vec::new(),
+            ..Self::default()
         }
     }
 
@@ -335,6 +352,7 @@ fn arrival(publish: &Publish) -> Arrival {
         user_properties: properties
             .map(|properties| properties.user_properties.clone())
             .unwrap_or_default(),
+        expiry_seconds: properties.and_then(|properties| properties.message_expiry_interval),
     }
 }
 

@@ -16,6 +16,7 @@ mod authority;
 mod broker;
 mod cards;
 mod cut;
+mod doctor;
 mod enrolling;
 mod immediate;
 mod joining;

@@ -1,13 +1,21 @@
 //! What a broker keeps below `edgeseal/`, and putting something else there.
 
 use rumqttc::v5::mqttbytes::QoS;
-use rumqttc::v5::mqttbytes::v5::{Filter, Packet};
+use rumqttc::v5::mqttbytes::v5::{Filter, Packet, Publish};
 use rumqttc::v5::{AsyncClient, Event, MqttOptions};
 use std::collections::BTreeMap;
 
 /// Every retained message below `edgeseal/`, by topic.
 pub(crate) fn retained(port: u16) -> BTreeMap<String, Vec<u8>> {
-    talk(port, &[])
+    let kept = talk(port, &[]).into_iter();
+    kept.map(|(topic, publish)| (topic, publish.payload.to_vec()))
+        .collect()
+}
+
+/// After how many seconds the broker forgets what it keeps on a topic.
+pub(crate) fn expiry(port: u16, topic: &str) -> Option<u32> {
+    let kept = talk(port, &[]).remove(topic).unwrap();
+    kept.properties.unwrap().message_expiry_interval
 }
 
 /// Publishes retained messages; empty ones remove.
@@ -15,7 +23,7 @@ pub(crate) fn put(port: u16, messages: &[(&str, &[u8])]) {
     talk(port, messages);
 }
 
-fn talk(port: u16, messages: &[(&str, &[u8])]) -> BTreeMap<String, Vec<u8>> {
+fn talk(port: u16, messages: &[(&str, &[u8])]) -> BTreeMap<String, Publish> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -44,7 +52,7 @@ fn talk(port: u16, messages: &[(&str, &[u8])]) -> BTreeMap<String, Vec<u8>> {
                         return found;
                     }
                     if publish.retain {
-                        found.insert(topic, publish.payload.to_vec());
+                        found.insert(topic, publish);
                     }
                 }
                 _ => {}

@@ -4,7 +4,7 @@ use crate::broker::Broker;
 use crate::cards::{create, plain, request, topic};
 use crate::operator::{Place, key};
 use crate::process::{Running, until};
-use crate::retained::{put, retained};
+use crate::retained::{expiry, put, retained};
 use edgeseal_trust::carrier::{Answer, AnswerState};
 use edgeseal_trust::document::{Document, Manifest, Shard};
 use edgeseal_trust::enrollment::RotationDraft;
@@ -139,6 +139,10 @@ fn devices_enroll_unattended_and_whatever_else_comes_is_refused_counted_and_show
         pending["pending"][0]["words"],
         site.answer(20).unwrap().words.unwrap().to_string()
     );
+
+    // Whatever becomes of this registrar: the broker forgets its answers after a day.
+    let forgotten = expiry(site.broker.port(), &topic("answer", 20)).unwrap();
+    assert!((86_000..=86_400).contains(&forgotten), "{forgotten}");
 
     // A device that is enrolled clears its request; its answer goes with it.
     site.put(&[(topic("request", 1), Vec::new())]);

@@ -2,14 +2,12 @@
 
 use super::context::Context;
 use super::output::{Complaint, print_json, print_line};
-use crate::doctor::{self, Bundle, Report, State};
+use crate::doctor::{self, Report, State};
 use crate::exit::Exit;
 use clap::Args;
-use std::fs::OpenOptions;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use edgeseal_doctor::look;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 #[derive(Args, Debug)]
 pub(super) struct DoctorArgs {
@@ -31,8 +29,7 @@ pub(super) fn run(context: &Context, args: &DoctorArgs) -> Result<Exit, Complain
     let (facts, loaded) = found;
     let report = doctor::examine(&facts);
     if let Some(path) = &args.bundle {
-        let bundle = Bundle::new(&report, &facts, &loaded, &journal());
-        write_bundle(path, &bundle.text())?;
+        write_bundle(path, &doctor::bundle(&report, &facts, &loaded))?;
     }
     tell(context, &report)
 }
@@ -52,12 +49,7 @@ fn tell(context: &Context, report: &Report) -> Result<Exit, Complaint> {
 }
 
 fn write_bundle(path: &Path, text: &str) -> Result<(), Complaint> {
-    let mut fresh = OpenOptions::new();
-    fresh.write(true).create_new(true).mode(0o600);
-    let written = fresh
-        .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|error| match error.kind() {
+    look::write_new(path, text).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => Complaint::new(
             Exit::No,
             "file-exists",
@@ -66,25 +58,4 @@ fn write_bundle(path: &Path, text: &str) -> Result<(), Complaint> {
         ),
         _ => Complaint::io(&format!("cannot write {}", path.display()), &error),
     })
-}
-
-/// The last lines of the agent's log; nothing where there is no journal or this user may not see it.
-fn journal() -> String {
-    let output = Command::new("journalctl")
-        .args([
-            "-u",
-            "edgeseal-agent",
-            "-n",
-            "200",
-            "--no-pager",
-            "-o",
-            "short-iso",
-        ])
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output();
-    output.map_or_else(
-        |_| String::new(),
-        |output| String::from_utf8_lossy(&output.stdout).into_owned(),
-    )
 }

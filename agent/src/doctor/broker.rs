@@ -1,6 +1,6 @@
 //! Brokers and the gateway's listeners.
 
-use super::report::State;
+use super::State;
 use super::{BrokerFacts, Facts, Finding, LoginFacts};
 
 pub(super) fn reached(facts: &Facts) -> Vec<Finding> {

@@ -1,204 +1,34 @@
 //! A report for whoever helps: everything that was found, without anything that is secret.
 
-use super::{Facts, Report};
+use super::{Facts, IdentityFacts, Redactor, Report};
 use crate::config::{Loaded, describe};
-use serde::Serialize;
-use serde_json::Value;
-use std::collections::BTreeSet;
-use std::path::Path;
+use edgeseal_doctor::look;
 
-/// What `doctor --bundle` writes.
-#[derive(Clone, Debug, Serialize)]
-pub struct Bundle(Value);
-
-impl Bundle {
-    /// Everything that is known, redacted. `journal` are the last lines of the agent's log.
-    #[must_use]
-    pub fn new(report: &Report, facts: &Facts, loaded: &Loaded, journal: &str) -> Self {
-        let settings = describe(loaded).into_iter().map(|setting| {
-            let secret = SECRET_WORDS.iter().any(|word| setting.key.contains(word));
-            let value = if secret {
-                REDACTED.to_owned()
-            } else {
-                setting.value
-            };
-            (setting.key, Value::from(value))
-        });
-        let whole = serde_json::json!({
-            "edgeseal_doctor_bundle": 1,
-            "report": report,
-            "settings": settings.collect::<serde_json::Map<_, _>>(),
-            "status": facts.agent.status(),
-            "service": facts.service,
-            "files": listing(&facts.state.file.path),
-            "journal": journal.lines().collect::<Vec<_>>(),
-        });
-        Self(Redactor::new(facts).value(whole))
-    }
-
-    /// As text, indented: its reader shall see what is handed on.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = serde_json::to_string_pretty(&self.0).unwrap_or_default();
-        text.push('\n');
-        text
-    }
-}
-
-/// Takes out whatever looks like a key, a token, a password or a digest, but for names of keys that
-/// are public.
-#[derive(Clone, Debug, Default)]
-pub struct Redactor {
-    public: BTreeSet<String>,
-}
-
-impl Redactor {
-    /// This device's own key name stays: who helps needs it.
-    #[must_use]
-    pub fn new(facts: &Facts) -> Self {
-        let status = facts.agent.status();
-        let known = status.and_then(|status| status.engine.kid.as_ref());
-        let stored = match &facts.identity {
-            super::IdentityFacts::Loaded { kid, .. } => Some(kid),
-            _ => None,
-        };
-        let public = known.into_iter().chain(stored).map(ToString::to_string);
-        Self {
-            public: public.collect(),
-        }
-    }
-
-    /// Redacts all texts of a value. Names of members stay.
-    #[must_use]
-    pub fn value(&self, value: Value) -> Value {
-        match value {
-            Value::String(text) => Value::String(self.text(&text)),
-            Value::Array(items) => items.into_iter().map(|item| self.value(item)).collect(),
-            Value::Object(members) => {
-                let each = members.into_iter().map(|(name, value)| {
-                    let secret = SECRET_WORDS.iter().any(|word| name.contains(word));
-                    let texts = matches!(value, Value::String(_));
-                    match secret && texts {
-                        true => (name, Value::from(REDACTED)),
-                        false => (name, self.value(value)),
-                    }
-                });
-                Value::Object(each.collect())
-            }
-            other => other,
-        }
-    }
-
-    /// Redacts a text: runs of key characters that are as long as a key (a very long path may look like
-    /// one), and what follows a word like `password=`.
-    #[must_use]
-    pub fn text(&self, text: &str) -> String {
-        let mut out = String::with_capacity(text.len());
-        let mut run = String::new();
-        for character in text.chars().map(Some).chain([None]) {
-            if let Some(part) = character.filter(|part| is_key_character(*part)) {
-                run.push(part);
-                continue;
-            }
-            self.flush(&mut out, &mut run);
-            out.extend(character);
-        }
-        without_values(&out)
-    }
-
-    fn flush(&self, out: &mut String, run: &mut String) {
-        if run.len() < KEY_CHARACTERS || self.public.contains(run.as_str()) {
-            out.push_str(run);
-        } else {
-            out.push_str(REDACTED);
-        }
-        run.clear();
-    }
-}
-
-/// What follows a secret's name and `=` or `:`, with blanks between or without.
-fn without_values(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut expected = Expected::Anything;
-    for word in text.split_inclusive(char::is_whitespace) {
-        let body = word.trim_end();
-        let (shown, next) = expected.read(body);
-        out.push_str(&shown);
-        out.push_str(word.get(body.len()..).unwrap_or_default());
-        if !body.is_empty() {
-            expected = next;
-        }
-    }
-    out
-}
-
-/// What the next word of a text may be.
-#[derive(Clone, Copy)]
-enum Expected {
-    Anything,
-    /// The sign between a secret's name and its value.
-    Sign,
-    /// A secret.
-    Value,
-}
-
-impl Expected {
-    /// The word as it may be shown, and what comes then.
-    fn read(self, word: &str) -> (String, Self) {
-        match (self, word) {
-            (_, "") => return (String::new(), self),
-            (Self::Value, _) => return (REDACTED.to_owned(), Self::Anything),
-            (Self::Sign, "=" | ":") => return (word.to_owned(), Self::Value),
-            (Self::Sign, _) if word.starts_with(['=', ':']) => {
-                return (format!("={REDACTED}"), Self::Anything);
-            }
-            _ => {}
-        }
-        let lower = word.to_ascii_lowercase();
-        let named = SECRET_WORDS.iter().filter_map(|name| {
-            let end = lower.rfind(name)?.checked_add(name.len())?;
-            Some((end, word.get(end..)?.trim_start_matches(['"', '\''])))
-        });
-        match named.max_by_key(|(end, _)| *end) {
-            Some((_, "")) => (word.to_owned(), Self::Sign),
-            Some((_, "=" | ":")) => (word.to_owned(), Self::Value),
-            Some((end, rest)) if rest.starts_with(['=', ':']) => {
-                let name = word.get(..end).unwrap_or_default();
-                (format!("{name}={REDACTED}"), Self::Anything)
-            }
-            _ => (word.to_owned(), Self::Anything),
-        }
-    }
-}
-
-/// Alphabets of base64, base64url, hexadecimal and of compact tokens.
-const fn is_key_character(character: char) -> bool {
-    character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '+' | '/' | '.' | '=')
-}
-
-/// Name, size and permission bits; nothing where the directory may not be seen.
-fn listing(state_dir: &Path) -> Vec<String> {
-    use std::os::unix::fs::MetadataExt;
-    let Ok(entries) = std::fs::read_dir(state_dir) else {
-        return Vec::new();
-    };
-    let lines = entries.flatten().filter_map(|entry| {
-        let metadata = entry.metadata().ok()?;
-        let name = entry.file_name();
-        Some(format!(
-            "{:04o} {} {} {}",
-            metadata.mode() & 0o7777,
-            metadata.uid(),
-            metadata.len(),
-            name.to_string_lossy()
-        ))
+/// What `doctor --bundle` writes: everything that is known, redacted.
+#[must_use]
+pub fn bundle(report: &Report, facts: &Facts, loaded: &Loaded) -> String {
+    let settings = describe(loaded).into_iter().map(|setting| {
+        let value = Redactor::setting(&setting.key, setting.value);
+        (setting.key, value)
     });
-    let mut lines: Vec<String> = lines.collect();
-    lines.sort();
-    lines
+    redactor(facts).bundle(serde_json::json!({
+        "edgeseal_doctor_bundle": 1,
+        "report": report,
+        "settings": settings.collect::<serde_json::Map<_, _>>(),
+        "status": facts.agent.status(),
+        "service": facts.service,
+        "files": look::listing(&facts.state.file.path),
+        "journal": look::journal("edgeseal-agent"),
+    }))
 }
 
-const REDACTED: &str = "(redacted)";
-/// 32 octets in base64url, the shortest form that a key has here.
-const KEY_CHARACTERS: usize = 43;
-const SECRET_WORDS: &[&str] = &["password", "passphrase", "secret", "seed", "token", "hash"];
+/// This device's own key name stays: who helps needs it.
+pub(super) fn redactor(facts: &Facts) -> Redactor {
+    let status = facts.agent.status();
+    let known = status.and_then(|status| status.engine.kid.as_ref());
+    let stored = match &facts.identity {
+        IdentityFacts::Loaded { kid, .. } => Some(kid),
+        _ => None,
+    };
+    Redactor::keeping(known.into_iter().chain(stored).map(ToString::to_string))
+}

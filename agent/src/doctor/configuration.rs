@@ -1,6 +1,6 @@
 //! Configuration files, what they say, and the secrets that they name.
 
-use super::report::State;
+use super::State;
 use super::{Facts, FileFacts, Finding};
 
 pub(super) fn loads(facts: &Facts) -> Vec<Finding> {

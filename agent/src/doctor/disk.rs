@@ -1,7 +1,6 @@
 //! Directories and the file systems that they lie on.
 
-use super::facts::Space;
-use super::{DirectoryFacts, Facts, Finding};
+use super::{DirectoryFacts, Facts, Finding, Space};
 
 pub(super) fn state_directory(facts: &Facts) -> Vec<Finding> {
     let path = facts.state.file.path.display();
@@ -65,27 +64,7 @@ pub(super) fn writable(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn space(facts: &Facts) -> Vec<Finding> {
-    on_state(facts, |path, space| {
-        let free = format!("{} MiB free below {path}", space.free_octets >> 20);
-        let repair =
-            format!("sudo du -xhd1 / | sort -h | tail; make room on the file system of {path}");
-        if space.read_only {
-            return Finding::ok("nothing is written there"); // `state-writable` says it
-        }
-        if space.free_files.is_some_and(|files| files < FEW_FILES) {
-            return Finding::broken(
-                format!("no more files can be made below {path} (inodes)"),
-                repair,
-            );
-        }
-        if space.free_octets < TOO_FEW_OCTETS {
-            return Finding::broken(free, repair);
-        }
-        if space.free_octets < FEW_OCTETS {
-            return Finding::warning(free, repair);
-        }
-        Finding::ok(free)
-    })
+    on_state(facts, |path, space| space.judge(&path))
 }
 
 pub(super) fn runtime_directory(facts: &Facts) -> Vec<Finding> {
@@ -123,8 +102,3 @@ fn unseen(directory: &DirectoryFacts, why: &str) -> Vec<Finding> {
         "sudo edgeseal-agent doctor",
     )
 }
-
-/// An update of 100,000 devices needs some 60 MiB beside the old documents.
-const FEW_OCTETS: u64 = 128 << 20;
-const TOO_FEW_OCTETS: u64 = 8 << 20;
-const FEW_FILES: u64 = 64;

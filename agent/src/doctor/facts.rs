@@ -3,6 +3,7 @@
 use crate::clock::Synchronization;
 use crate::config::Warning;
 use crate::daemon::AgentStatus;
+use edgeseal_doctor::{MachineFacts, Space};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::store::Look;
 use edgeseal_trust::time::UnixTime;
@@ -55,11 +56,6 @@ pub struct Facts {
     pub machine: MachineFacts,
 }
 
-impl Facts {
-    /// The target that this program was built for.
-    pub const TARGET: &'static str = env!("EDGESEAL_TARGET");
-}
-
 /// How the configuration was read.
 #[derive(Debug, Default)]
 pub struct ConfigurationFacts {
@@ -106,19 +102,6 @@ pub struct DirectoryFacts {
     pub file: FileFacts,
     /// Its file system, where it is there.
     pub space: Option<Space>,
-}
-
-/// A file system.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Space {
-    /// Its type where a power cut empties it.
-    pub volatile: Option<&'static str>,
-    /// Whether it is mounted read-only.
-    pub read_only: bool,
-    /// Octets that are free for everybody.
-    pub free_octets: u64,
-    /// Files that can still be made; nothing where it does not count them.
-    pub free_files: Option<u64>,
 }
 
 /// The identity.
@@ -225,17 +208,6 @@ pub struct ProcessFacts {
     pub written_octets: Option<u64>,
     /// Octets of its memory that are resident.
     pub resident_octets: Option<u64>,
-}
-
-/// The machine.
-#[derive(Clone, Debug, Default)]
-pub struct MachineFacts {
-    /// Machine as the kernel names it (`uname -m`).
-    pub machine: String,
-    /// Architecture of the system's packages, where dpkg says it.
-    pub package_architecture: Option<String>,
-    /// Octets of memory that programs can have.
-    pub available_octets: Option<u64>,
 }
 
 /// What was seen of a card that is to be copied.

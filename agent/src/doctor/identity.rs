@@ -1,6 +1,6 @@
 //! This device's key, and whose board it is on.
 
-use super::report::State;
+use super::State;
 use super::{Facts, Finding, IdentityFacts};
 
 pub(super) fn present(facts: &Facts) -> Vec<Finding> {

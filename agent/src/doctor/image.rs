@@ -1,6 +1,6 @@
 //! Whether a card may be copied to many devices: what belongs to one device must not be on it.
 
-use super::report::State;
+use super::State;
 use super::{Check, Finding, ImageFacts};
 
 fn own(facts: &ImageFacts) -> Vec<Finding> {

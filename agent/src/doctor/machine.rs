@@ -31,23 +31,7 @@ pub(super) fn memory(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn architecture(facts: &Facts) -> Vec<Finding> {
-    let machine = facts.machine.machine.as_str();
-    let what = format!("built for {}, on a machine {machine}", Facts::TARGET);
-    match fits(
-        Facts::TARGET,
-        machine,
-        facts.machine.package_architecture.as_deref(),
-    ) {
-        Fit::Well => Finding::ok(what),
-        Fit::Slow(better) => Finding::warning(
-            format!("{what}: it works, but slower than it need be"),
-            format!("sudo apt install ./edgeseal-agent_VERSION_{better}.deb"),
-        ),
-        Fit::Not(better) => Finding::broken(
-            format!("{what}: it dies with \"Illegal instruction\""),
-            format!("sudo apt install ./edgeseal-agent_VERSION_{better}.deb"),
-        ),
-    }
+    facts.machine.architecture("edgeseal-agent")
 }
 
 pub(super) fn flash_writes(facts: &Facts) -> Vec<Finding> {
@@ -72,33 +56,6 @@ pub(super) fn flash_writes(facts: &Facts) -> Vec<Finding> {
         );
     }
     Finding::ok(what)
-}
-
-/// How a program for one processor goes with another.
-#[derive(Debug, Eq, PartialEq)]
-pub(super) enum Fit {
-    /// It does not.
-    Not(&'static str),
-    /// It works, and the package named is faster.
-    Slow(&'static str),
-    /// As it should.
-    Well,
-}
-
-/// `packages` is the architecture of the system's packages, where that is known: a 64-bit kernel
-/// often lies under a 32-bit system.
-pub(super) fn fits(target: &str, machine: &str, packages: Option<&str>) -> Fit {
-    let arm = target.strip_prefix("arm");
-    match (arm, machine) {
-        (Some(rest), "armv6l") if rest.starts_with("v7") => Fit::Not("armhf-armv6"),
-        (Some(rest), "armv7l" | "armv8l") if !rest.starts_with("v7") => Fit::Slow("armhf"),
-        (Some(rest), "aarch64") => match packages {
-            Some("arm64") => Fit::Slow("arm64"),
-            _ if rest.starts_with("v7") => Fit::Well,
-            _ => Fit::Slow("armhf"),
-        },
-        _ => Fit::Well,
-    }
 }
 
 const LITTLE_MEMORY_OCTETS: u64 = 32 << 20;

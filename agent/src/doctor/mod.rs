@@ -16,52 +16,31 @@ mod gather;
 mod identity;
 mod image;
 mod machine;
-mod report;
 mod service;
 #[cfg(test)]
 mod tests;
 mod trust;
 
-pub use bundle::{Bundle, Redactor};
+pub use bundle::bundle;
+pub use edgeseal_doctor::{Entry, MachineFacts, Redactor, Report, Space, State};
 pub use facts::{
     AgentFacts, BrokerFacts, ConfigurationFacts, DirectoryFacts, Facts, FileFacts, IdentityFacts,
-    ImageFacts, ListenerFacts, LoginFacts, MachineFacts, ProcessFacts, RoundTrip, Seen, TimeFacts,
+    ImageFacts, ListenerFacts, LoginFacts, ProcessFacts, RoundTrip, Seen, TimeFacts,
 };
 pub use gather::{gather, gather_image};
-pub use report::{Entry, Report, State};
 
-use report::Finding;
+use edgeseal_doctor::{Check, Finding};
 
 /// Judges what was seen of a device.
 #[must_use]
 pub fn examine(facts: &Facts) -> Report {
-    report(CHECKS, facts)
+    edgeseal_doctor::examine(CHECKS, facts)
 }
 
 /// Judges whether a card may be copied to many devices.
 #[must_use]
 pub fn examine_image(facts: &ImageFacts) -> Report {
-    report(image::CHECKS, facts)
-}
-
-/// One thing that is looked at.
-struct Check<F: 'static> {
-    /// Stable short code.
-    name: &'static str,
-    /// Why it matters.
-    why: &'static str,
-    /// One finding, or one for each broker, listener or file.
-    judge: fn(&F) -> Vec<Finding>,
-}
-
-fn report<F>(checks: &[Check<F>], facts: &F) -> Report {
-    let entries = checks.iter().flat_map(|check| {
-        let findings = (check.judge)(facts);
-        findings
-            .into_iter()
-            .map(|finding| finding.entry(check.name, check.why))
-    });
-    Report::new(entries.collect())
+    edgeseal_doctor::examine(image::CHECKS, facts)
 }
 
 /// Every check, in the order in which things are best repaired.

@@ -1,7 +1,6 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
-use super::facts::{Ownership, Space};
-use super::machine::{Fit, fits};
+use super::facts::Ownership;
 use super::*;
 use crate::clock::Synchronization;
 use crate::config::Origin;
@@ -356,25 +355,11 @@ fn each_fault_is_named_with_a_repair() {
         .map(|check| check.name)
         .filter(|name| !covered.contains(name))
         .collect();
-    assert_eq!(untested, ["architecture"], "its own test is below");
+    assert_eq!(untested, ["architecture"], "its test is where it is");
 }
 
 #[test]
 fn a_program_for_the_wrong_arm_is_told() {
-    let v6 = "arm-unknown-linux-musleabihf";
-    let v7 = "armv7-unknown-linux-gnueabihf";
-    let v8 = "aarch64-unknown-linux-gnu";
-    assert_eq!(fits(v7, "armv6l", Some("armhf")), Fit::Not("armhf-armv6"));
-    assert_eq!(fits(v6, "armv6l", Some("armhf")), Fit::Well);
-    assert_eq!(fits(v6, "armv7l", Some("armhf")), Fit::Slow("armhf"));
-    assert_eq!(
-        fits(v7, "aarch64", Some("armhf")),
-        Fit::Well,
-        "a 32-bit system on a 64-bit kernel"
-    );
-    assert_eq!(fits(v7, "aarch64", Some("arm64")), Fit::Slow("arm64"));
-    assert_eq!(fits(v8, "aarch64", Some("arm64")), Fit::Well);
-    assert_eq!(fits("x86_64-unknown-linux-gnu", "x86_64", None), Fit::Well);
     let mut facts = healthy();
     facts.machine.machine = "armv6l".to_owned();
     let report = examine(&facts);
@@ -382,7 +367,7 @@ fn a_program_for_the_wrong_arm_is_told() {
         .checks
         .iter()
         .find(|entry| entry.check == "architecture");
-    assert!(about.unwrap().what.contains(Facts::TARGET));
+    assert!(about.unwrap().what.contains("armv6l"));
 }
 
 #[test]
@@ -439,50 +424,11 @@ fn what_belongs_to_one_device_must_not_be_on_an_image() {
 }
 
 #[test]
-fn what_looks_like_a_secret_is_taken_out_and_the_rest_stays() {
-    let facts = healthy();
-    let redactor = Redactor::new(&facts);
+fn the_name_of_the_own_key_is_no_secret() {
     let kid = SigningKey::from_seed(&[7; 32]).public().id().to_string();
-    let seed = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
-    let hex = "9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60";
-    for secret in [
-        seed.to_owned(),
-        format!("{}=", seed.replace('_', "/")),
-        hex.to_owned(),
-        format!("eyJhbGciOiJFZERTQSJ9.eyJpc3MiOiJmYXJtIn0.{seed}"),
-    ] {
-        for text in [
-            secret.clone(),
-            format!("a \"{secret}\", b"),
-            format!("x={secret}"),
-        ] {
-            let out = redactor.text(&text);
-            assert!(
-                !out.contains(&secret) && out.contains("(redacted)"),
-                "{text} -> {out}"
-            );
-        }
-    }
-    for secret in ["hunter2", "\"hunter2\""] {
-        for form in [
-            "password={}",
-            "password: {}",
-            "PASSWORD={} x",
-            "the passphrase = {}",
-            "token={}",
-        ] {
-            let out = redactor.text(&form.replace("{}", secret));
-            assert!(!out.contains("hunter2"), "{form} -> {out}");
-        }
-    }
-    let kept = format!(
-        "key {kid} in /var/lib/edgeseal/identity.pem, mqtts://broker.farm.example:8883 is up"
-    );
-    assert_eq!(redactor.text(&kept), kept);
-    let value = json!({"password": "x", "list": [seed], "n": 5, "device": "pump-1"});
-    let expected =
-        json!({"password": "(redacted)", "list": ["(redacted)"], "n": 5, "device": "pump-1"});
-    assert_eq!(redactor.value(value), expected);
+    let other = SigningKey::from_seed(&[8; 32]).public().id().to_string();
+    let told = bundle::redactor(&healthy()).text(&format!("{kid} {other}"));
+    assert_eq!(told, format!("{kid} (redacted)"));
 }
 
 fn unit(facts: &mut Facts, property: &str, value: &str) {

@@ -74,6 +74,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     Ok(report)
 }
 
+/// Where journal and signed manifests disagree.
+///
+/// # Errors
+/// The registry cannot be read.
+pub(crate) fn problems(registry: &Registry) -> Result<Vec<String>> {
+    History::read(registry).map(|history| history.problems)
+}
+
 struct History {
     entries: Vec<Entry>,
     problems: Vec<String>,

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 pub(crate) mod device;
+pub(crate) mod doctor;
 pub(crate) mod domain;
 mod duration;
 pub(crate) mod fleet;

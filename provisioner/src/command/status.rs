@@ -51,7 +51,8 @@ impl Unpublished {
     }
 }
 
-fn tables_changed(registry: &Registry, root: &Root, last: Option<&Manifest>) -> bool {
+/// Whether roles, groups or the root are others than in the last publish.
+pub(crate) fn tables_changed(registry: &Registry, root: &Root, last: Option<&Manifest>) -> bool {
     last.is_none_or(|last| {
         !last.roles.iter().eq(registry.roles().values())
             || !last.groups.iter().eq(registry.groups())

@@ -7,8 +7,10 @@
 mod arrived;
 mod found;
 mod judge;
+mod standing;
 
 pub(crate) use arrived::{Arrived, wait};
+pub(crate) use standing::{Expected, Standing};
 
 use crate::command::reach;
 use crate::error::{CommandError, Exit, Result};

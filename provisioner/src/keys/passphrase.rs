@@ -68,8 +68,10 @@ fn prompt(label: &str) -> Result<Passphrase> {
 fn first_line(path: &Path) -> Result<Passphrase> {
     let metadata = std::fs::metadata(path).map_err(|why| CommandError::io("read", path, &why))?;
     let mode = metadata.permissions().mode();
+    // A credential is its service's: systemd grants it by an access list, whose bits show in the place of the group's.
+    let others = if is_credential(path) { 0o007 } else { 0o077 };
     // A pipe (`--passphrase-file <(pass show edgeseal)`) is nobody else's to open.
-    if mode & 0o077 != 0 && !metadata.file_type().is_fifo() {
+    if mode & others != 0 && !metadata.file_type().is_fifo() {
         let reason = format!("others may read the passphrase in {}", path.display());
         return Err(
             CommandError::new(Exit::Permission, "passphrase-file-open", reason)
@@ -85,6 +87,12 @@ fn first_line(path: &Path) -> Result<Passphrase> {
             .hint("the first line of the file is the passphrase"));
     }
     Ok(Passphrase::new(line.to_owned()))
+}
+
+/// Whether systemd hands the file to this service (systemd.exec(5), `LoadCredential=`).
+fn is_credential(path: &Path) -> bool {
+    let dir = std::env::var_os("CREDENTIALS_DIRECTORY");
+    dir.is_some_and(|dir| !dir.is_empty() && path.starts_with(dir))
 }
 
 const SHORTEST_CHARACTERS: usize = 8;

@@ -1,11 +1,12 @@
 //! Drives a connection: hands on what arrives, and tells who waits for an acknowledgement.
 
+use super::Stage;
 use rumqttc::Outgoing;
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{
     Packet, PubAck, PubAckReason, Publish, SubAck, SubscribeReasonCode,
 };
-use rumqttc::v5::{Event, EventLoop};
+use rumqttc::v5::{ConnectionError, Event, EventLoop};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -115,10 +116,18 @@ impl Line {
     }
 }
 
-/// Connects.
-pub(super) async fn handshake(events: &mut EventLoop) -> Result<(), String> {
+/// Connects, or says what it failed at.
+pub(super) async fn handshake(events: &mut EventLoop) -> Result<(), (Stage, String)> {
+    let failed = |why: ConnectionError| {
+        let stage = match &why {
+            ConnectionError::Io(_) | ConnectionError::Timeout(_) => Stage::Address,
+            ConnectionError::Tls(_) => Stage::Tls,
+            _ => Stage::Login,
+        };
+        (stage, why.to_string())
+    };
     loop {
-        let event = events.poll().await.map_err(|why| why.to_string())?;
+        let event = events.poll().await.map_err(failed)?;
         if matches!(event, Event::Incoming(Packet::ConnAck(_))) {
             return Ok(());
         }

@@ -11,12 +11,14 @@
 //! published/             manifest.json and shard/<sha256>.json of the last publish, distribution.json: what brokers have of it
 //! prepared/              the same of a manifest that waits for signatures
 //! broker.json            the broker that carries the documents
+//! .backup.json           when this copy was written into a backup last
 //! .lock .gitignore .gitattributes
 //! ```
 //! Every file is replaced at once or not at all. A file that cannot be read is a refusal that names
 //! file and line, never an empty registry.
 
 mod atomic;
+mod backed_up;
 mod broker_settings;
 mod carried;
 mod changes;
@@ -30,13 +32,14 @@ mod published;
 mod tokens;
 
 pub(crate) use atomic::{Batch, replace_file, sync_directory};
+pub(crate) use backed_up::BackedUp;
 pub(crate) use broker_settings::BrokerSettings;
 pub(crate) use carried::Carried;
 pub(crate) use changes::Changes;
 pub(crate) use device::{DeviceRecord, KeyRecord, key_state_word, state_word};
 pub(crate) use history::{JournalLine, Place};
 pub(crate) use lock::Access;
-pub(crate) use pending::{Pending, PendingRequest};
+pub(crate) use pending::{MOST as MOST_WAITING, Pending, PendingRequest};
 pub(crate) use tokens::{TokenRecord, TokenUse, Tokens};
 
 use crate::error::{CommandError, Exit, Result};
@@ -110,7 +113,7 @@ impl Registry {
         };
         atomic::write(&dir.join("root"), "1.json", root)?;
         atomic::write(dir, ".gitattributes", b"* -text\n")?; // git changes no line end
-        atomic::write(dir, ".gitignore", b".lock\n.*.tmp\n*.pem\n")?;
+        atomic::write(dir, ".gitignore", b".backup.json\n.lock\n.*.tmp\n*.pem\n")?;
         atomic::write(
             dir,
             "roles.json",

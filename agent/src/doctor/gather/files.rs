@@ -1,12 +1,12 @@
 //! Files, directories, and the file systems that they lie on.
 
-use super::super::facts::{Ownership, Space};
-use super::super::{DirectoryFacts, FileFacts, IdentityFacts, Seen};
+use super::super::facts::Ownership;
+use super::super::{DirectoryFacts, FileFacts, IdentityFacts, Seen, Space};
 use crate::board::Board;
 use crate::identity::{self, IdentityError};
 use crate::state_dir::{Durability, durability};
+use edgeseal_doctor::look;
 use edgeseal_trust::store::StoreError;
-use rustix::fs::{StatVfsMountFlags, statvfs};
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
@@ -99,15 +99,10 @@ pub(super) fn octets_below(path: &Path) -> Seen<u64> {
 }
 
 fn space(path: &Path) -> Option<Space> {
-    let found = statvfs(path).ok()?;
     let volatile = match durability(path).ok()? {
         Durability::Durable => None,
         Durability::Volatile(file_system) => Some(file_system),
     };
-    Some(Space {
-        volatile,
-        read_only: found.f_flag.contains(StatVfsMountFlags::RDONLY),
-        free_octets: found.f_bavail.saturating_mul(found.f_frsize),
-        free_files: (found.f_files > 0).then_some(found.f_favail),
-    })
+    let found = look::space(path)?;
+    Some(Space { volatile, ..found })
 }

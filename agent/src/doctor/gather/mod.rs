@@ -15,6 +15,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Loaded, Location, Unsynchronized};
 use crate::daemon::engine_settings;
 use crate::engine::Settings;
+use edgeseal_doctor::look;
 use edgeseal_trust::store::Store;
 use edgeseal_trust::time::UnixTime;
 use rustix::process::geteuid;
@@ -71,7 +72,7 @@ pub fn gather(location: &Location, socket: Option<PathBuf>) -> io::Result<(Facts
         listeners,
         service,
         process,
-        machine: system::machine(),
+        machine: look::machine(),
     };
     Ok((facts, loaded))
 }
@@ -82,6 +83,6 @@ fn time(settings: &Settings) -> TimeFacts {
         now: UnixTime::from_seconds(reading.unix_seconds),
         synchronization: SystemClock::synchronization().map_err(|error| error.to_string()),
         released: settings.release,
-        service: system::time_service(Path::new("/")),
+        service: look::time_service(Path::new("/")),
     }
 }

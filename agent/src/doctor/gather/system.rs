@@ -1,8 +1,9 @@
 //! Kernel and service manager.
 
+use super::super::ProcessFacts;
 use super::super::service::{PROPERTIES, SANDBOX};
-use super::super::{MachineFacts, ProcessFacts};
 use crate::config::{NameDatabase, Names, resolve};
+use edgeseal_doctor::look;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
@@ -16,7 +17,7 @@ pub(super) fn service() -> Option<BTreeMap<String, String>> {
     let sandbox = SANDBOX.iter().map(|(property, _)| *property);
     let properties: Vec<&str> = PROPERTIES.iter().copied().chain(sandbox).collect();
     let list = format!("--property={}", properties.join(","));
-    let text = said("systemctl", &["show", UNIT, "--no-pager", &list])?;
+    let text = look::said("systemctl", &["show", UNIT, "--no-pager", &list])?;
     let pairs = text.lines().filter_map(|line| line.split_once('='));
     Some(
         pairs
@@ -78,52 +79,8 @@ pub(super) fn process(
     })
 }
 
-pub(super) fn machine() -> MachineFacts {
-    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let available = memory
-        .lines()
-        .find_map(|line| line.strip_prefix("MemAvailable:"))
-        .and_then(|value| value.trim().trim_end_matches(" kB").parse().ok());
-    MachineFacts {
-        machine: rustix::system::uname()
-            .machine()
-            .to_string_lossy()
-            .into_owned(),
-        package_architecture: said("dpkg", &["--print-architecture"])
-            .map(|text| text.trim().to_owned()),
-        available_octets: available.map(kibibytes),
-    }
-}
-
-/// By what each leaves below `/run` while it runs.
-pub(super) fn time_service(root: &Path) -> Option<&'static str> {
-    let found = TIME_SERVICES
-        .iter()
-        .find(|(_, path)| root.join(path).exists());
-    found.map(|(name, _)| *name)
-}
-
-/// Standard output of a program that is part of the system; nothing where it fails.
-pub(super) fn said(program: &str, arguments: &[&str]) -> Option<String> {
-    let output = Command::new(program)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    output.status.success().then_some(text)
-}
-
 const fn kibibytes(count: u64) -> u64 {
     count.saturating_mul(1_024)
 }
 
 const UNIT: &str = "edgeseal-agent.service";
-const TIME_SERVICES: &[(&str, &str)] = &[
-    ("systemd-timesyncd", "run/systemd/timesync"),
-    ("chrony", "run/chrony"),
-    ("ntpsec", "run/ntpsec"),
-    ("ntpd-rs", "run/ntpd-rs"),
-    ("ntpd", "run/ntpd.pid"),
-];

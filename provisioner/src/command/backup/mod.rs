@@ -11,7 +11,7 @@ use crate::clock;
 use crate::command::root::source;
 use crate::error::Result;
 use crate::keys::{self, Purpose};
-use crate::registry::{Access, replace_file};
+use crate::registry::{Access, BackedUp, replace_file};
 use crate::render::Report;
 use pack::{About, Entry};
 use serde_json::json;
@@ -70,6 +70,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let files = entries.len();
     let octets = sealed::seal(&pack::pack(&about, entries)?, &passphrase)?;
     replace_file(&args.file, &octets)?;
+    let last = BackedUp {
+        at: about.made_at,
+        root_version: about.root_version,
+        sequence: about.sequence,
+    };
+    // A registry on a medium that nobody can write is backed up all the same; only `doctor` does not know.
+    let _ = registry.keep_backed_up(&last);
     let file = args.file.display();
     let with = match keys {
         0 => "no private key is in it".to_owned(),

@@ -1,11 +1,14 @@
 //! `edgeseal fleet`.
 
 mod clones;
+mod glance;
 mod heard;
 mod judge;
 mod snapshot;
 mod status;
 mod table;
+
+pub(crate) use glance::{Glance, Onlooker};
 
 use super::Context;
 use crate::error::Result;

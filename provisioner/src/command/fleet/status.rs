@@ -76,19 +76,23 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         if args.watch {
             return watch(args, context, line, heard, snapshot).await;
         }
-        line.connection.close().await;
+        line.close().await;
         Ok(show(args, &heard, &snapshot))
     })
 }
 
 /// A connection that statuses come in on.
-struct Line {
+pub(super) struct Line {
     connection: Connection,
     endpoint: Endpoint,
 }
 
 impl Line {
-    async fn open(endpoint: Endpoint, snapshot: &Snapshot) -> Result<Self> {
+    /// Connects and subscribes.
+    ///
+    /// # Errors
+    /// No connection, or the broker refuses the subscription.
+    pub(super) async fn open(endpoint: Endpoint, snapshot: &Snapshot) -> Result<Self> {
         let id = format!("edgeseal-fleet-{}-{}", snapshot.domain, std::process::id());
         let statuses = filter(CarrierKind::Status, &snapshot.domain);
         let connection = Connection::open(&endpoint, &id, &[&statuses]).await;
@@ -100,7 +104,10 @@ impl Line {
     }
 
     /// Takes what the broker keeps, which it sends at once. A broker that never stops is stopped.
-    async fn gather(&mut self, heard: &mut Heard, snapshot: &Snapshot) -> Result<()> {
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub(super) async fn gather(&mut self, heard: &mut Heard, snapshot: &Snapshot) -> Result<()> {
         let begun = Instant::now();
         while begun.elapsed() < LONGEST {
             let arrival = self.connection.receive(QUIET).await;
@@ -110,6 +117,11 @@ impl Line {
             heard.take(&arrival.topic, &arrival.payload, snapshot);
         }
         Ok(())
+    }
+
+    /// Says goodbye.
+    pub(super) async fn close(self) {
+        self.connection.close().await;
     }
 }
 
@@ -231,6 +243,8 @@ fn parse_only(text: &str) -> std::result::Result<Only, String> {
     })
 }
 
+/// A status that is older is silence, unless somebody says otherwise.
+pub(super) const SILENT_AFTER_SECONDS: u64 = 20 * 60;
 /// A broker sends what it keeps at once.
 const QUIET: Duration = Duration::from_millis(500);
 /// So long at most what it keeps is taken.

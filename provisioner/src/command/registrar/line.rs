@@ -121,7 +121,11 @@ impl Line {
             let has_room = self.answered.len() < MOST_ANSWERS || self.answered.contains_key(&kid);
             if is_new && has_room {
                 let topic = CarrierTopic::Answer(kid).name(&self.domain);
-                let message = Arrival::retained(topic, octets.clone());
+                let message = Arrival {
+                    // The broker takes it back where no registrar runs then, or another one.
+                    expiry_seconds: u32::try_from(ANSWER_SECONDS).ok(),
+                    ..Arrival::retained(topic, octets.clone())
+                };
                 let receipt = self.connection.send(&message).await;
                 receipts.push(receipt.map_err(|why| reach::failed(&why))?);
                 self.answered.insert(kid, Sent { octets, at: now });

@@ -1,6 +1,6 @@
 //! What the checks found, for people and as JSON.
 
-use super::Facts;
+use crate::TARGET;
 use serde::Serialize;
 
 /// How one thing is.
@@ -50,7 +50,8 @@ pub struct Report {
 
 /// What a check found, before it knows its name.
 #[derive(Clone, Debug)]
-pub(super) struct Finding {
+#[must_use]
+pub struct Finding {
     state: State,
     what: String,
     repair: Option<String>,
@@ -70,12 +71,14 @@ impl State {
 }
 
 impl Report {
-    pub(super) fn new(checks: Vec<Entry>) -> Self {
+    /// The report of these findings.
+    #[must_use]
+    pub fn new(checks: Vec<Entry>) -> Self {
         let worst = checks.iter().map(|entry| entry.state).max();
         Self {
             doctor: FORM,
             version: env!("CARGO_PKG_VERSION"),
-            target: Facts::TARGET,
+            target: TARGET,
             state: match worst {
                 Some(state @ (State::Broken | State::Warning)) => state,
                 _ => State::Ok,
@@ -121,12 +124,14 @@ impl Report {
 }
 
 impl Finding {
-    pub(super) fn ok(what: impl Into<String>) -> Vec<Self> {
+    /// All is well.
+    #[must_use]
+    pub fn ok(what: impl Into<String>) -> Vec<Self> {
         vec![Self::good(what)]
     }
 
-    /// One of several.
-    pub(super) fn good(what: impl Into<String>) -> Self {
+    /// One of several: this is well.
+    pub fn good(what: impl Into<String>) -> Self {
         Self {
             state: State::Ok,
             what: what.into(),
@@ -134,19 +139,26 @@ impl Finding {
         }
     }
 
-    pub(super) fn unknown(what: impl Into<String>, repair: impl Into<String>) -> Vec<Self> {
+    /// It could not be seen; `repair` lets it be seen.
+    #[must_use]
+    pub fn unknown(what: impl Into<String>, repair: impl Into<String>) -> Vec<Self> {
         vec![Self::new(State::Unknown, what, repair)]
     }
 
-    pub(super) fn warning(what: impl Into<String>, repair: impl Into<String>) -> Vec<Self> {
+    /// It works, but not as it should, or not for long.
+    #[must_use]
+    pub fn warning(what: impl Into<String>, repair: impl Into<String>) -> Vec<Self> {
         vec![Self::new(State::Warning, what, repair)]
     }
 
-    pub(super) fn broken(what: impl Into<String>, repair: impl Into<String>) -> Vec<Self> {
+    /// It does not work.
+    #[must_use]
+    pub fn broken(what: impl Into<String>, repair: impl Into<String>) -> Vec<Self> {
         vec![Self::new(State::Broken, what, repair)]
     }
 
-    pub(super) fn new(state: State, what: impl Into<String>, repair: impl Into<String>) -> Self {
+    /// One of several: this is not well.
+    pub fn new(state: State, what: impl Into<String>, repair: impl Into<String>) -> Self {
         Self {
             state,
             what: what.into(),
@@ -154,7 +166,7 @@ impl Finding {
         }
     }
 
-    pub(super) fn entry(self, check: &'static str, why: &'static str) -> Entry {
+    pub(crate) fn entry(self, check: &'static str, why: &'static str) -> Entry {
         Entry {
             check,
             state: self.state,
