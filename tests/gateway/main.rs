@@ -17,6 +17,9 @@ mod conformance;
 mod domain;
 mod exchange;
 mod habits;
+#[allow(dead_code)]
+#[path = "../clock/hands.rs"]
+mod hands;
 mod hostile;
 mod local;
 mod mosquitto;

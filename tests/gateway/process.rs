@@ -64,11 +64,6 @@ impl Running {
         self.end();
     }
 
-    /// SIGHUP.
-    pub(crate) fn hang_up(&self) {
-        self.signal(Signal::HUP);
-    }
-
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }
@@ -84,7 +79,7 @@ impl Running {
         lines[lines.len().saturating_sub(SHOWN_LINES)..].join("\n")
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = Pid::from_raw(i32::try_from(self.child.id()).unwrap()).unwrap();
         kill_process(pid, signal).unwrap();
     }

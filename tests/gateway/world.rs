@@ -2,6 +2,7 @@
 
 use crate::broker::Broker;
 use crate::domain::{self, Domain};
+use crate::hands::Hands;
 use crate::process::{Running, free_port, until};
 use crate::wire::Wire;
 use std::fs;
@@ -28,6 +29,7 @@ pub(crate) struct Device {
     pub(crate) socket: Option<PathBuf>,
     path: Path_,
     place: PathBuf,
+    hands: Option<Hands>,
 }
 
 /// What the configuration of a device says, beside its own places.
@@ -171,6 +173,7 @@ impl Device {
                 socket: Some(place.join("mqtt.sock")),
                 path: Path_::Gateway(None),
                 place,
+                hands: None,
             };
             device.configure(&setup);
             devices.push(device);
@@ -195,6 +198,7 @@ impl Device {
             socket,
             path: Path_::Direct(wire),
             place: place.to_owned(),
+            hands: None,
         }
     }
 
@@ -208,6 +212,11 @@ impl Device {
         }
     }
 
+    /// From its next start on its agent lives by a clock of its own.
+    pub(crate) fn hands(&mut self) -> &Hands {
+        self.hands.get_or_insert_with(|| Hands::new(&self.place))
+    }
+
     /// Starts its gateway, and returns when it listens.
     pub(crate) fn start(&mut self) {
         let config = self.config();
@@ -215,6 +224,9 @@ impl Device {
             Path_::Direct(wire) => wire.join(),
             Path_::Gateway(agent) => {
                 let mut command = domain::agent(&config);
+                if let Some(hands) = &self.hands {
+                    hands.put_on(&mut command);
+                }
                 let mut process = Running::start(command.arg("run"), &self.place.join("log"));
                 until("the gateway listens", || {
                     assert!(!process.has_ended(), "{}", process.said());
@@ -225,16 +237,11 @@ impl Device {
         }
     }
 
-    /// Writes its configuration, for the next start or [`Self::reload`].
+    /// Writes its configuration, for the next start.
     pub(crate) fn configure(&self, setup: &Setup) {
         let socket = self.socket.as_ref().unwrap();
         let text = configuration(&self.place, self.port, socket, setup);
         fs::write(self.config(), text).unwrap();
-    }
-
-    /// SIGHUP to its agent.
-    pub(crate) fn reload(&self) {
-        self.agent().hang_up();
     }
 
     /// The end of what its agent wrote.

@@ -178,6 +178,11 @@ impl Disk {
         made.chain(durable).chain([0]).collect()
     }
 
+    /// The number of calls.
+    pub(crate) fn end(&self) -> usize {
+        self.now
+    }
+
     /// What is there after the power went behind call `time`.
     pub(crate) fn after(&self, time: usize, left: Left) -> Tree {
         let mut chance = Chance(match left {
@@ -280,14 +285,24 @@ impl Effect {
 }
 
 /// Numbers that differ with the seed and are the same in every run (SplitMix64).
-struct Chance(u64);
+pub(crate) struct Chance(pub(crate) u64);
 
 impl Chance {
-    fn coin(&mut self) -> bool {
+    /// Any number.
+    pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) & 1 == 0
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Any number below `end`.
+    pub(crate) fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.number() % u64::try_from(end).unwrap()).unwrap()
+    }
+
+    fn coin(&mut self) -> bool {
+        self.number() & 1 == 0
     }
 }
 

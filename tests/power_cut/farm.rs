@@ -59,6 +59,13 @@ impl Farm {
         farm
     }
 
+    /// The device `one` as it is before its first bundle, in a place of its own.
+    pub(crate) fn member(&self, name: &str) -> Device {
+        let device = Device::at(self.path(name));
+        copy(&Device::at(self.path("one")).disk(), &device.disk());
+        device
+    }
+
     /// Lets a device apply one of the bundles.
     pub(crate) fn applied(&self, device: &Device, bundle: &str) {
         let mut command = device.apply(&self.path(bundle), &self.words);
@@ -71,7 +78,7 @@ impl Farm {
 
     /// A new device with an empty state directory.
     pub(crate) fn device(&self, name: &str) -> Device {
-        Device::at(self.path(name))
+        Device::new(self.path(name))
     }
 
     fn operator(&self, line: &str) -> Vec<u8> {
@@ -87,20 +94,41 @@ impl Farm {
 }
 
 impl Device {
+    /// One with an empty state directory and no join file.
+    pub(crate) fn new(place: PathBuf) -> Self {
+        let device = Self::at(place);
+        fs::create_dir_all(device.state()).unwrap();
+        fs::create_dir_all(device.disk().join("boot")).unwrap();
+        device
+    }
+
+    /// One whose disk is empty.
     pub(crate) fn at(place: PathBuf) -> Self {
-        fs::create_dir_all(place.join("state")).unwrap();
+        let disk = place.join("disk");
+        fs::create_dir_all(&disk).unwrap();
         let text = format!(
             "[agent]\nstate_directory = {:?}\nruntime_directory = {:?}\ndangerous_volatile_state = true\n\
-             [clock]\nunsynchronized = \"allow\"\n",
-            place.join("state"),
+             [clock]\nunsynchronized = \"allow\"\n\
+             [enroll]\njoin_file = {:?}\nrotate_delay_seconds = 0\n",
+            disk.join("state"),
             place.join("run"),
+            disk.join("boot/join.json"),
         );
         fs::write(place.join("config.toml"), text).unwrap();
         Self { place }
     }
 
+    /// What a power cut strikes.
+    pub(crate) fn disk(&self) -> PathBuf {
+        self.place.join("disk")
+    }
+
     pub(crate) fn state(&self) -> PathBuf {
-        self.place.join("state")
+        self.place.join("disk/state")
+    }
+
+    pub(crate) fn join_file(&self) -> PathBuf {
+        self.place.join("disk/boot/join.json")
     }
 
     /// The agent's program.
@@ -149,6 +177,27 @@ impl Device {
         Ok(running)
     }
 
+    /// Lets its agent sign a message.
+    pub(crate) fn signs(&self) -> Result<(), String> {
+        let mut command = self.agent();
+        command.args(["sign", "--payload", "x", "--topic"]);
+        let name = self.name().ok_or("it has no name")?;
+        let said = command.arg(format!("site/{name}/x")).output().unwrap();
+        match said.status.success() {
+            true => Ok(()),
+            false => Err(format!(
+                "does not sign: {}",
+                String::from_utf8_lossy(&said.stdout)
+            )),
+        }
+    }
+
+    fn name(&self) -> Option<String> {
+        let status = self.agent().arg("status").output().unwrap();
+        let status: Value = serde_json::from_slice(&status.stdout).ok()?;
+        status["device"].as_str().map(str::to_owned)
+    }
+
     /// What `identity show` says the key's name is.
     pub(crate) fn kid(&self) -> Option<String> {
         let shown = self.agent().args(["identity", "show"]).output().unwrap();
@@ -163,6 +212,26 @@ impl Running<'_> {
         let said = self.device.agent().arg("status").output().unwrap();
         let said: Value = serde_json::from_slice(&said.stdout).ok()?;
         said.get("uptime_seconds").is_some().then_some(said)
+    }
+
+    /// Waits until it says so.
+    pub(crate) fn until(
+        &self,
+        what: &str,
+        holds: impl Fn(&Value) -> bool,
+    ) -> Result<Value, String> {
+        let began = Instant::now();
+        loop {
+            let status = self.status();
+            if let Some(status) = status.as_ref().filter(|status| holds(status)) {
+                return Ok(status.clone());
+            }
+            if began.elapsed() > PATIENCE {
+                let log = fs::read_to_string(self.device.place.join("log")).unwrap();
+                return Err(format!("{what}: {status:?}: {log}"));
+            }
+            std::thread::sleep(POLL);
+        }
     }
 
     /// A clean stop, of the agent beneath a tracer too.
@@ -183,6 +252,13 @@ impl Drop for Running<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Makes a directory what another is.
+pub(crate) fn copy(from: &Path, to: &Path) {
+    fs::remove_dir_all(to).ok();
+    let mut command = Command::new("cp");
+    assert_success(&command.arg("-a").arg(from).arg(to).output().unwrap());
 }
 
 pub(crate) fn assert_success(output: &Output) {
@@ -219,5 +295,5 @@ fn quiet(command: &mut Command) -> &mut Command {
 
 /// Four shards.
 const DEVICES: u16 = 350;
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(5);

@@ -8,8 +8,9 @@ use std::path::Path;
 /// What a process did to its state directory.
 pub(crate) struct Record {
     pub(crate) disk: Disk,
-    /// The call before which everything had to be durable: the one that first said so to somebody.
-    pub(crate) promised: usize,
+    /// For each promise the call before which everything had to be durable: the one that first made it to somebody.
+    promised: Vec<usize>,
+    promises: Vec<String>,
     open: HashMap<i64, Opened>,
     root: String,
 }
@@ -21,40 +22,53 @@ struct Opened {
 }
 
 impl Record {
-    /// Follows the calls. `promise` is what the process writes to somebody when it has done its work.
+    /// Follows the calls. `promises` are what the process writes to somebody when it has done a part of its work.
     ///
     /// # Panics
-    /// When a call changes the directory in a way that is not modelled here, or the promise was never made.
-    pub(crate) fn of(disk: Disk, root: &Path, calls: &[Call], promise: &str) -> Self {
+    /// When a call changes the directory in a way that is not modelled here, or a promise was never made.
+    pub(crate) fn of(disk: Disk, root: &Path, calls: &[Call], promises: Vec<String>) -> Self {
         let mut record = Self {
             disk,
-            promised: usize::MAX,
+            promised: vec![usize::MAX; promises.len()],
+            promises,
             open: HashMap::new(),
             root: root.to_str().unwrap().to_owned(),
         };
         for call in calls {
             record.disk.tick();
-            record.follow(call, promise.as_bytes());
+            record.follow(call);
         }
-        assert_ne!(record.promised, usize::MAX, "it never said {promise:?}");
+        for (promise, at) in record.promises.iter().zip(&record.promised) {
+            assert_ne!(*at, usize::MAX, "it never said {promise:?}");
+        }
         record
     }
 
     /// The calls behind which the power is cut: those that changed something or made it durable, and the promise.
     pub(crate) fn boundaries(&self) -> Vec<usize> {
         let mut times = self.disk.boundaries();
-        times.push(self.promised);
+        times.extend(&self.promised);
         times.sort_unstable();
         times.dedup();
         times
     }
 
-    /// Had it promised when the power went behind the call `time`?
+    /// Had it made all its promises when the power went behind the call `time`?
     pub(crate) fn has_promised(&self, time: usize) -> bool {
-        time >= self.promised
+        self.promised.iter().all(|at| time >= *at)
     }
 
-    fn follow(&mut self, call: &Call, promise: &[u8]) {
+    /// Had it made this one?
+    pub(crate) fn has_said(&self, promise: usize, time: usize) -> bool {
+        time >= self.promised[promise]
+    }
+
+    /// Does it make a promise by the call `time`?
+    pub(crate) fn promises_at(&self, time: usize) -> bool {
+        self.promised.contains(&time)
+    }
+
+    fn follow(&mut self, call: &Call) {
         let args = &call.args;
         match call.name.as_str() {
             "creat" | "truncate" | "symlink" | "symlinkat" => self.not_ours(call, args),
@@ -62,7 +76,7 @@ impl Record {
             "openat" => self.open(self.inside(&args[0], &args[1]), &args[2], call.result),
             "close" => drop(self.open.remove(&number(&args[0]))),
             "write" | "pwrite64" | "writev" | "pwritev" | "pwritev2" | "sendto" | "sendmsg" => {
-                self.write(call, promise);
+                self.write(call);
             }
             "ftruncate" => {
                 if let Some(opened) = self.open.get(&number(&args[0])) {
@@ -127,13 +141,16 @@ impl Record {
         self.open.insert(descriptor, opened);
     }
 
-    fn write(&mut self, call: &Call, promise: &[u8]) {
+    fn write(&mut self, call: &Call) {
         let args = &call.args;
         let mut written = octets(&args[1]);
         let Some(opened) = self.open.get_mut(&number(&args[0])) else {
-            if written.windows(promise.len()).any(|part| part == promise) {
-                // Whatever became durable while it was being said came too late.
-                self.promised = self.promised.min(call.began);
+            for (promise, at) in self.promises.iter().zip(&mut self.promised) {
+                let promise = promise.as_bytes();
+                if written.windows(promise.len()).any(|part| part == promise) {
+                    // Whatever became durable while it was being said came too late.
+                    *at = (*at).min(call.began);
+                }
             }
             return;
         };

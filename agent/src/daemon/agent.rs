@@ -23,7 +23,7 @@ use std::borrow::Cow;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Duration;
 use tokio::sync::watch;
-use tracing::warn;
+use tracing::{info, warn};
 
 /// What signs, judges and knows, shared by all tasks. What may block is done on a blocking thread.
 pub struct Agent {
@@ -41,8 +41,10 @@ pub struct Agent {
 pub(super) struct Working {
     pub(super) engine: Engine,
     keeper: Keeper,
-    /// The clock was seen synchronized: since then it is known when this process started.
-    start_known: bool,
+    /// When this process started, by the synchronized clock that was seen last.
+    start: Option<UnixTime>,
+    /// What the log said of the clock last.
+    clock_told: Option<ClockState>,
 }
 
 impl Agent {
@@ -62,7 +64,8 @@ impl Agent {
             engine: Mutex::new(Working {
                 engine,
                 keeper,
-                start_known: false,
+                start: None,
+                clock_told: None,
             }),
             store: Arc::new(store),
             clock,
@@ -294,6 +297,7 @@ impl Agent {
 
     /// Notes the time if the clock is synchronized; the store writes it hourly at most.
     pub(super) async fn note_time(&self) -> Result<(), StoreError> {
+        self.with(|_, _| ()); // where nobody asks for anything, the log still says when the clock changes
         let reading = self.reading();
         if !reading.synchronized {
             return Ok(());
@@ -346,9 +350,18 @@ impl Agent {
         let reading = self.clock.read();
         let mut working = self.working();
         let now = working.engine.now(trust_reading(reading));
-        if now.clock == ClockState::Synchronized && !working.start_known {
-            working.start_known = true;
-            working.engine.remember_since(&now, reading.since_start);
+        if working.clock_told != Some(now.clock) {
+            working.clock_told = Some(now.clock);
+            tell_clock(&now);
+        }
+        if now.clock == ClockState::Synchronized {
+            let start = now.time.minus(reading.since_start.as_secs());
+            // A clock that lied at the boot is believed again when it is right: else all that is sent until the time
+            // that it showed would count as sent before this start.
+            if working.start.is_none_or(|known| is_step(known, start)) {
+                working.start = Some(start);
+                working.engine.remember_since(&now, reading.since_start);
+            }
         }
         work(&mut working, &now)
     }
@@ -394,6 +407,23 @@ impl Agent {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// More than rounding to seconds: whoever slews the clock slews the time since the start with it.
+fn is_step(before: UnixTime, after: UnixTime) -> bool {
+    before.since(after).max(after.since(before)) > 2
+}
+
+fn tell_clock(now: &Now) {
+    let (clock, time) = (now.clock.as_str(), now.time.seconds());
+    match now.clock {
+        ClockState::Synchronized => info!(clock, time, "the clock is synchronized"),
+        ClockState::Unsynchronized => warn!(clock, time, "nobody vouches for the clock"),
+        ClockState::BehindFloor => warn!(
+            clock,
+            time, "the clock is behind the floor: nothing is signed or judged until it is right"
+        ),
+    }
 }
 
 fn trust_reading(reading: crate::clock::ClockReading) -> ClockReading {
