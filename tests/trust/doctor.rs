@@ -3,6 +3,7 @@
 use crate::broker::Broker;
 use crate::operator::{PASSPHRASE, Place, key};
 use crate::retained::{put, retained};
+use crate::serving::with_sensors;
 use data_encoding::{BASE64, BASE64URL_NOPAD, HEXLOWER};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -55,12 +56,7 @@ fn well() -> (Place, Broker) {
         place.path("offline/root-1.pem"),
     )
     .unwrap();
-    place.run("role add sensor").succeeded();
-    let broker = Broker::start(&place.path("broker"), false);
-    let port = broker.port();
-    place
-        .run(&format!("domain broker mqtt://127.0.0.1:{port}"))
-        .succeeded();
+    let broker = with_sensors(&place);
     place.run(PUBLISH).succeeded();
     place
         .run("backup farm.backup --passphrase-file pass")

@@ -33,12 +33,7 @@ impl Site {
     }
 
     fn of(place: Place) -> Self {
-        place.run("role add sensor").succeeded();
-        let broker = Broker::start(&place.path("broker"), false);
-        let port = broker.port();
-        place
-            .run(&format!("domain broker mqtt://127.0.0.1:{port}"))
-            .succeeded();
+        let broker = with_sensors(&place);
         Self { place, broker }
     }
 
@@ -92,6 +87,17 @@ impl Site {
         }
         devices
     }
+}
+
+/// A role for sensors, and a broker that the domain has.
+pub(crate) fn with_sensors(place: &Place) -> Broker {
+    place.run("role add sensor").succeeded();
+    let broker = Broker::start(&place.path("broker"), false);
+    let port = broker.port();
+    place
+        .run(&format!("domain broker mqtt://127.0.0.1:{port}"))
+        .succeeded();
+    broker
 }
 
 #[test]
