@@ -5,7 +5,7 @@ trap 'echo "FAILED at line $LINENO: $BASH_COMMAND"; journalctl -u edgeseal-agent
 export DEBIAN_FRONTEND=noninteractive
 cd /root
 ok() { echo "ok: $*"; }
-within() { for _ in $(seq 100); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within 10 s: $1"; return 1; }
+within() { for _ in $(seq $((100 * ${PATIENCE:-1}))); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within $((10 * ${PATIENCE:-1})) s: $1"; return 1; }
 active() { systemctl is-active -q edgeseal-agent; }
 state() { # check state: what doctor says; its exit status says whether anything is broken
   { edgeseal-agent doctor --json || true; } | tr '{' '\n' | grep >/dev/null "\"check\":\"$1\",\"state\":\"$2\""
