@@ -152,3 +152,22 @@ fn an_end_of_the_agent_waits_for_nothing_that_is_held() {
     assert_eq!(line.broker_got(), [""; 0], "it comes again");
     assert_eq!(line.closed_by(), ["stopped"]);
 }
+
+#[test]
+fn a_minute_later_another_one_is_held() {
+    let mut line = Line::running(V5);
+    let mut three = Desk::new(3);
+    line.broker_sends(&from_three(&mut three, 1, 1, "x"));
+    line.wait_seconds(30);
+    line.program_sends(PINGREQ);
+    line.broker_sends(PINGRESP);
+    line.wait_seconds(29);
+    line.broker_sends(&from_three(&mut three, 1, 2, "x"));
+    assert_eq!(rejected(&mut line), 2);
+    line.wait_seconds(1);
+    line.program_got();
+    line.broker_sends(&from_three(&mut three, 1, 3, "x"));
+    assert_eq!(rejected(&mut line), 2);
+    learns(&mut line, &[2, 3]);
+    assert_eq!(delivered(&mut line), [format!("publish 3 1 {TOPIC} x")]);
+}
