@@ -2,6 +2,7 @@
 
 use super::acks::AckQueue;
 use super::ending::Ending;
+use super::hold::Hold;
 use super::outbound::{NO_RULE, acknowledgement, pass, passed};
 use super::surplus::Surplus;
 use super::{Action, Note, Phase, Session, Surroundings, UNREAD_OCTETS};
@@ -30,8 +31,9 @@ pub(super) struct Inbound {
     pub(super) copies: Copies,
     /// Waits for a key to be loaded.
     waiting: Option<Frame>,
-    /// Waits for the program to acknowledge what it has.
+    /// Waits for the program to acknowledge what it has, or for what is held.
     pub(super) surplus: Surplus,
+    pub(super) hold: Hold,
 }
 
 /// Whether a packet identifier of the broker stands for something new.
@@ -77,6 +79,7 @@ impl Inbound {
     pub(super) fn begin_anew(&mut self) {
         self.received.append(&mut self.released);
         self.surplus.forget();
+        self.hold.end();
     }
 
     fn unanswered(&self) -> usize {
@@ -161,6 +164,11 @@ impl Session {
                 self.local_output.truncate(before);
                 self.actions.push_back(Action::LoadKey(ticket));
                 self.inbound.waiting = Some(frame.clone());
+                Ok(())
+            }
+            Step::Done(Arrival::Rejected { code, .. })
+                if code == UNKNOWN_KEY && self.is_held(&publish, &frame, around.now)? =>
+            {
                 Ok(())
             }
             Step::Done(arrival) => self.arrived(&publish, arrival, around),
@@ -385,6 +393,8 @@ impl Session {
 }
 
 const NOT_AUTHORIZED: u8 = 0x87;
+/// Of [`Rejection::UnknownKey`](edgeseal_trust::token::Rejection::UnknownKey).
+const UNKNOWN_KEY: &str = "unknown-key";
 const TOO_LARGE: &str = "program-packet-size";
 /// Messages that a program may owe acknowledgements for before a broker of 3.1.1 is not read.
 const UNANSWERED: usize = 1024;

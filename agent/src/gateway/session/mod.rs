@@ -6,8 +6,8 @@
 //!  program <-- local output <-- verdict, annotations <-- framer <-- upstream octets <-- broker
 //! ```
 //! Packet identifiers pass through unchanged, and so do packets that nothing has to be done to. No
-//! message is kept but what waits for a key or for the broker's Receive Maximum: the program and the
-//! broker are the queues.
+//! message is kept but what waits for a key, for newer trust data or for the broker's Receive Maximum: the
+//! program and the broker are the queues.
 
 mod acks;
 mod aliases;
@@ -15,6 +15,7 @@ mod connack;
 mod connect;
 mod ending;
 mod held;
+mod hold;
 mod inbound;
 mod local;
 mod outbound;
@@ -344,7 +345,7 @@ impl Session {
             Event::Timer => Ok(()),
             Event::TrustChanged => {
                 self.trust_changed();
-                Ok(())
+                self.judge_held(around)
             }
         }
     }

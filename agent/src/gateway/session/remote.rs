@@ -29,13 +29,13 @@ impl Session {
             && self.upstream_output.len() < most
     }
 
-    /// Nothing of the broker is read because of the program or of a key: that it is not heard of says
+    /// Nothing of the broker is read because of the program or of a sender's key: that it is not heard of says
     /// nothing about it.
     pub(super) fn is_upstream_paused(&self) -> bool {
         // An upstream that speaks 3.1.1 knows no Receive Maximum: there is no other way to hold it.
         let held = self.upstream.version == Version::V311
             && (self.local_output.len() >= OUTPUT_OCTETS || self.inbound.is_full());
-        held || self.inbound.waits_for_key()
+        held || self.inbound.waits_for_key() || self.is_hold_full()
     }
 
     /// A packet of the broker.

@@ -22,6 +22,9 @@ impl Session {
     ) -> Result<(), Ending> {
         let now = around.now;
         self.keep_deadlines(now)?;
+        if self.inbound.hold.due().is_some_and(|due| now >= due) {
+            self.judge_held(around)?;
+        }
         if matches!(self.phase, Phase::Runs | Phase::Settles | Phase::Stops) {
             self.keep_alive_upstream(now)?;
         }
@@ -46,7 +49,7 @@ impl Session {
     }
 
     /// Everything that [`Session::look_at_the_clock`] could find due.
-    pub(super) fn deadlines(&self) -> [Option<Duration>; 4] {
+    pub(super) fn deadlines(&self) -> [Option<Duration>; 5] {
         let phase = self
             .phase_limit()
             .map(|(limit, _)| self.phase_since.saturating_add(limit));
@@ -54,6 +57,7 @@ impl Session {
         let pings = self.upstream.pings.as_ref();
         [
             phase,
+            self.inbound.hold.due(),
             self.program
                 .as_ref()
                 .filter(|_| self.hears_program())
@@ -75,6 +79,7 @@ impl Session {
 
     /// The agent stops: nothing new is taken, what is outstanding gets a moment.
     pub(super) fn stop(&mut self, now: Duration) -> Result<(), Ending> {
+        self.inbound.hold.end();
         match self.phase {
             Phase::Runs | Phase::Settles => {
                 self.enter(Phase::Stops, now);
@@ -170,6 +175,7 @@ impl Session {
         self.outbound.outstanding() == 0
             && self.outbound.parked() == 0
             && !self.inbound.waits_for_key()
+            && !self.inbound.hold.is_on()
             && self.subscriptions.is_settled()
     }
 

@@ -7,7 +7,7 @@ use super::{Session, Surroundings};
 use crate::gateway::packet::{Frame, Version};
 use std::collections::VecDeque;
 
-/// PUBLISH packets above QoS 0 that the program has no room for yet, in their order.
+/// PUBLISH packets that the program does not get yet, in their order: it has no room, or the first of them is held.
 #[derive(Default)]
 pub(super) struct Surplus {
     frames: VecDeque<Frame>,
@@ -24,7 +24,17 @@ impl Surplus {
         *self = Self::default();
     }
 
-    fn keep(&mut self, frame: &Frame) -> Result<(), Ending> {
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    /// It was the first, and is again.
+    pub(super) fn put_back(&mut self, frame: &Frame) {
+        self.octets = self.octets.saturating_add(weight(frame));
+        self.frames.push_front(frame.detached());
+    }
+
+    pub(super) fn keep(&mut self, frame: &Frame) -> Result<(), Ending> {
         if self.frames.len() >= MOST {
             return Err(Ending::broker_protocol(
                 "it sends far more than the Receive Maximum [MQTT-3.3.4-9]",
@@ -43,7 +53,7 @@ impl Surplus {
 }
 
 impl Session {
-    /// A PUBLISH of the broker: for now, or for when the program has room.
+    /// A PUBLISH of the broker: for now, or for when the program has room and nothing before it is held.
     pub(super) fn broker_brings(
         &mut self,
         frame: Frame,
@@ -52,16 +62,16 @@ impl Session {
         let is_new = frame
             .packet_id()
             .is_some_and(|packet_id| !self.inbound.knows(packet_id));
-        let waits = !self.has_room() || !self.inbound.surplus.frames.is_empty();
-        if is_new && waits && self.upstream.version == Version::V5 {
+        let has_no_room = self.upstream.version == Version::V5 && !self.has_room();
+        if is_new && (has_no_room || self.inbound.surplus.len() > 0) {
             return self.inbound.surplus.keep(&frame);
         }
         self.broker_publishes(frame, None, around)
     }
 
-    /// The program has room again.
+    /// The program has room again, or nothing is held any more.
     pub(super) fn hand_on_surplus(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
-        while self.has_room() && !self.inbound.waits_for_key() {
+        while self.has_room() && !self.inbound.waits_for_key() && !self.inbound.hold.is_on() {
             let Some(frame) = self.inbound.surplus.take() else {
                 break;
             };

@@ -11,6 +11,7 @@
 mod broker_table;
 mod farm;
 mod handshake;
+mod holding;
 mod hostile;
 mod incoming;
 mod line;
