@@ -30,7 +30,9 @@ place=$(mktemp -d "$PWD/target/packages/place.XXXXXX")
 root=$place/root shared=$place/shared data=$place/data
 mkdir "$root" "$shared" "$data"
 clean() {
-  if mountpoint -q "$data"; then umount "$data"; fi
+  for mounted in "$data" "$root/proc"; do
+    if mountpoint -q "$mounted"; then umount "$mounted"; fi
+  done
   rm -rf "$place"
 }
 trap clean EXIT
@@ -41,7 +43,7 @@ cp "$client" "$shared/client"
 # The same programs as a later version.
 dpkg-deb -R "$agent" "$place/newer"
 sed -i "s/^Version: .*/&+1/" "$place/newer/DEBIAN/control"
-dpkg-deb -b "$place/newer" "$shared/newer.deb" >/dev/null
+dpkg-deb -Znone -b "$place/newer" "$shared/newer.deb" >/dev/null
 unpack() {
   rm -rf "$root"
   mkdir -p "$root/dev" "$root/shared" "$root/data"
@@ -51,11 +53,13 @@ unpack() {
 say "in an image build: no systemd runs"
 unpack
 cp "$shared"/*.deb "$shared"/*.sh "$root/shared/"
+mount -t proc proc "$root/proc"
 chroot "$root" bash /shared/in-image.sh
 chroot "$root" bash /shared/without-systemd.sh
+umount "$root/proc"
 
 unpack
-contain=(systemd-nspawn --quiet --register=no --keep-unit --private-network --bind "$shared:/shared"
+contain=(systemd-nspawn --quiet --machine=edgeseal-check --register=no --keep-unit --private-network --bind "$shared:/shared"
   --system-call-filter="adjtimex clock_adjtime clock_adjtime64" --directory "$root")
 if ! said=$("${contain[@]}" --pipe true 2>&1); then
   echo "packages.sh: SKIPPED what needs systemd: no container starts on this machine: $said"

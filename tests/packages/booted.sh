@@ -1,6 +1,6 @@
 #!/bin/bash
 # In a booted system where the package is installed: the service works within its sandbox.
-. /shared/common.sh
+. "$(dirname "$0")/common.sh"
 
 within "unenrolled it stays up" active
 [ -z "$(ls /var/lib/edgeseal/*.pem 2>/dev/null)" ]
@@ -43,6 +43,7 @@ units stop
 edgeseal-agent init
 units start
 
+dpkg -s edgeseal >/dev/null 2>&1 || dpkg -i $here/operator.deb
 mkdir place && cd place && umask 077 && printf 'a pass phrase\n' >pass
 edgeseal domain init farm --keys keys --passphrase-file pass --json >init.json
 root=$(sed -n 's/.*"root_words":"\([a-z ]*\)".*/\1/p' init.json)
@@ -61,7 +62,7 @@ ok "enrolled; doctor's round trip through the sandboxed service"
 useradd --system --groups edgeseal program
 useradd --system stranger
 systemctl reload edgeseal-agent # who is in which group is read with the configuration
-edgeseal role grant sensor --publish 'more/{device}/#'
+edgeseal role grant sensor --publish 'more/{device}/#' --audience domain
 edgeseal publish --keys keys --passphrase-file pass --unsynchronized-clock --to bundle-2.edgeseal # for full-disk.sh
 umask 022
 cd /
@@ -90,9 +91,9 @@ within "it comes back after kill -9" active
 refused replay verify "$token"
 ok "killed, it comes back and remembers what it accepted"
 
-. /shared/upgrade.sh
-. /shared/newer-state.sh
-. /shared/credentials.sh
+if [ -e $here/client ]; then . $here/upgrade.sh; fi # a program for this processor
+. $here/newer-state.sh
+. $here/credentials.sh
 
 # For the boots that follow: the state goes to the data partition, by the example that the package ships.
 units stop

@@ -2,9 +2,11 @@
 set -euo pipefail
 trap 'echo "FAILED at line $LINENO: $BASH_COMMAND"; journalctl -u edgeseal-agent -u edgeseal-clock --no-pager | tail -40' ERR
 export DEBIAN_FRONTEND=noninteractive
+here=$(cd "$(dirname "$0")" && pwd) # these scripts, and the packages
 cd /root
 ok() { echo "ok: $*"; }
-within() { for _ in $(seq 300); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within 30 s: $1"; return 1; }
+patience=$((30 * ${PATIENCE:-1}))
+within() { for _ in $(seq $((patience * 10))); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within $patience s: $1"; return 1; }
 active() { systemctl is-active -q edgeseal-agent; }
 state() { # check state: what doctor says; its exit status says whether anything is broken
   { edgeseal-agent doctor --json || true; } | tr '{' '\n' | grep >/dev/null "\"check\":\"$1\",\"state\":\"$2\""
@@ -20,3 +22,4 @@ refused() { # code command: the command is refused, and says this
   if "$@" >/tmp/refusal 2>&1; then echo "not refused:"; cat /tmp/refusal; return 1; fi
   grep -q -- "$code" /tmp/refusal || { cat /tmp/refusal; return 1; }
 }
+fails() { if "$@" >/dev/null 2>&1; then echo "it does not fail: $*"; return 1; fi; }

@@ -6,7 +6,7 @@ give() {
   mkdir -p "$(dirname $drop_in)"
   printf '[Service]\nLoadCredentialEncrypted=%s\n' "$1" >$drop_in
   systemctl daemon-reload
-  units restart
+  systemctl restart edgeseal-agent
   within "it runs with $1" active
 }
 openssl rand -base64 32 >/root/passphrase
@@ -16,7 +16,7 @@ openssl pkcs8 -topk8 -scrypt -in /root/identity.pem -passout file:/root/passphra
 cat /tmp/encrypted >identity.pem
 grep -q "ENCRYPTED" identity.pem
 
-units restart
+systemctl restart edgeseal-agent
 within "it runs without the passphrase" active
 systemctl status edgeseal-agent --no-pager | grep >/dev/null "not signing"
 refused identity-passphrase edgeseal-agent identity show
@@ -36,7 +36,7 @@ ok "the key itself as a sealed credential"
 rm $drop_in
 cp -a /root/identity.pem identity.pem
 systemctl daemon-reload
-units restart
+systemctl restart edgeseal-agent
 within "it runs as before" active
 state signing ok
 cd /root

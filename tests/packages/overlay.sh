@@ -1,6 +1,6 @@
 #!/bin/bash
 # An overlay over the root, which is lost at power-off. After booted.sh.
-. /shared/common.sh
+. "$(dirname "$0")/common.sh"
 [ "$(stat -f -c %T /)" = overlayfs ]
 within "it runs on an overlay" active
 state signing ok && state state-durable ok
@@ -9,7 +9,7 @@ ok "on an overlay root with a data partition it signs"
 
 rm /etc/systemd/system/edgeseal-agent.service.d/data-partition.conf /etc/edgeseal/config.d/data.toml
 systemctl daemon-reload
-units restart
+systemctl restart edgeseal-agent
 within "it runs with its state on the overlay" active
 systemctl status edgeseal-agent --no-pager | grep >/dev/null "not signing"
 state state-durable broken

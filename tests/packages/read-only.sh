@@ -1,6 +1,6 @@
 #!/bin/bash
 # The root is mounted read-only, the state lies on a data partition, /run is fresh. After booted.sh.
-. /shared/common.sh
+. "$(dirname "$0")/common.sh"
 within "it runs on a read-only root" active
 if touch /etc/written 2>/dev/null || touch /var/lib/written 2>/dev/null; then echo "the root can be written to"; false; fi
 for check in signing verifying round-trip service service-sandbox state-durable state-writable runtime-directory; do

@@ -1,17 +1,17 @@
 #!/bin/bash
 # Removed, installed again and purged. After booted.sh.
-. /shared/common.sh
+. "$(dirname "$0")/common.sh"
 rm -f /etc/edgeseal/config.d/data.toml
 rm -rf /etc/systemd/system/edgeseal-agent.service.d
 systemctl daemon-reload
-units restart
+systemctl restart edgeseal-agent
 within "it runs" active
 before=$(kid)
 
 dpkg -r edgeseal-agent
 [ -s /var/lib/edgeseal/identity.pem ] && [ -s /etc/edgeseal/config.toml ]
 ! systemctl is-active -q edgeseal-agent
-dpkg -i /shared/agent.deb
+dpkg -i $here/agent.deb
 within "it runs after being removed and installed" active
 [ "$(kid)" = "$before" ] && state signing ok
 ok "removed it keeps key and state, installed again it goes on"

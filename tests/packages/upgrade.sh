@@ -2,11 +2,13 @@
 # GATEWAY: QoS 2 is neither lost nor doubled; of QoS 1 what was not acknowledged may come again; no will is fired.
 traffic=/root/traffic
 mkdir -p $traffic
+declare -A process
 program() { # name arguments: a plain program of libmosquitto, with a persistent session and a will
   local name=$1
   shift
   mkfifo "$traffic/$name.in"
-  /shared/client --version 5 --id "$name" "$@" <"$traffic/$name.in" >"$traffic/$name.log" 2>&1 &
+  $here/client --version 5 --id "$name" "$@" <"$traffic/$name.in" >"$traffic/$name.log" 2>&1 &
+  process[$name]=$!
 }
 has() { grep -q "$2" "$traffic/$1.log"; }
 program observer --port 1883 --filter '#' 1
@@ -33,7 +35,7 @@ touch $traffic/goes-on
 ) &
 flow=$!
 within "messages flow" has sub 'q2-50-0'
-dpkg -i /shared/newer.deb
+dpkg -i $here/newer.deb
 within "it runs after an upgrade" active
 [ "$(systemctl show -p MainPID --value edgeseal-agent)" != "$pid" ]
 after=$(($(cat $traffic/sent) + 50))
@@ -58,7 +60,7 @@ if has observer site/pi-1/gone; then grep site/pi-1/gone $traffic/observer.log; 
 ok "an upgrade under traffic: $sent messages of QoS 1 and of QoS 2, none lost, QoS 1 $again times again, no will"
 
 # The control: a program that dies has its will fired.
-kill -9 "$(pgrep -f 'client.*--id sub')"
+kill -9 "${process[sub]}"
 within "the will of a program that was killed" has observer site/pi-1/gone/sub
 exec 7>&- 8>&- 9>&-
 ok "killed, a program has its will sent"
