@@ -23,6 +23,7 @@ pub mod log;
 pub mod notify;
 pub mod offline;
 pub mod replay_file;
+mod secrecy;
 pub mod state_dir;
 pub mod trust_link;
 pub mod wire;

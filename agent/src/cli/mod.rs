@@ -20,7 +20,7 @@ mod trust;
 mod verify;
 
 use crate::exit::Exit;
-use crate::{bench, daemon};
+use crate::{bench, daemon, secrecy};
 use clap::{Args, Parser, Subcommand};
 use context::Context;
 pub(crate) use output::{Complaint, print_json, print_line};
@@ -29,6 +29,7 @@ use std::process::ExitCode;
 
 /// Parses the command line of this process and does what it says.
 pub fn main() -> ExitCode {
+    secrecy::close_to_others();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {

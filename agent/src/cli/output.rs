@@ -171,9 +171,13 @@ impl From<ConfigError> for Complaint {
 
 impl From<StartError> for Complaint {
     fn from(error: StartError) -> Self {
+        let exit = error.exit();
         match error {
-            StartError::Config(error) => error.into(),
-            error => Self::of(error.exit(), error.code(), &error),
+            StartError::Config(error) => Self {
+                exit,
+                ..error.into()
+            },
+            error => Self::of(exit, error.code(), &error),
         }
     }
 }
@@ -192,12 +196,7 @@ impl From<IdentityError> for Complaint {
 
 impl From<StoreError> for Complaint {
     fn from(error: StoreError) -> Self {
-        let exit = match error {
-            StoreError::RootPinned { .. } => Exit::No,
-            StoreError::UnknownFormat { .. } | StoreError::StateLost { .. } => Exit::Configuration,
-            _ => Exit::TemporaryFailure,
-        };
-        Self::of(exit, error.code(), &error)
+        Self::of(Exit::from(&error), error.code(), &error)
     }
 }
 

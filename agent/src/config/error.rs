@@ -90,6 +90,15 @@ impl ProblemCode {
     }
 }
 
+impl ConfigError {
+    /// Whether a file could not be read, for which the disk may be to blame.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        let mut codes = self.problems.iter().map(|problem| problem.code);
+        codes.any(|code| code == ProblemCode::Unreadable)
+    }
+}
+
 impl std::error::Error for ConfigError {}
 
 impl fmt::Display for ConfigError {

@@ -63,9 +63,12 @@ impl StartError {
     /// How the verb ends because of it.
     pub fn exit(&self) -> Exit {
         match self {
+            // A card that does not answer now may do so later.
+            Self::Config(error) if error.is_unreadable() => Exit::TemporaryFailure,
             Self::Config(_) => Exit::Configuration,
             Self::State(error) => error.exit(),
-            Self::Store(_) | Self::Runtime(_) => Exit::TemporaryFailure,
+            Self::Store(error) => Exit::from(error),
+            Self::Runtime(_) => Exit::TemporaryFailure,
             Self::Gateway(_) | Self::Listen(_) | Self::Log(_) => Exit::Unavailable,
         }
     }

@@ -2,8 +2,12 @@
 
 use super::State;
 use super::{Facts, Finding, IdentityFacts};
+use edgeseal_trust::key::KeyId;
 
 pub(super) fn present(facts: &Facts) -> Vec<Finding> {
+    if let Some(kid) = by_credential(facts) {
+        return Finding::ok(format!("key {kid}, which the service has by a credential"));
+    }
     match &facts.identity {
         IdentityFacts::Loaded { kid, .. } => Finding::ok(format!("key {kid}")),
         IdentityFacts::Unusable { reason, hint, .. } => {
@@ -24,6 +28,10 @@ pub(super) fn board(facts: &Facts) -> Vec<Finding> {
         } => Finding::broken(
             format!("{what}: this card was copied, or moved to another board"),
             "sudo systemctl stop edgeseal-agent.socket edgeseal-agent.service && sudo edgeseal-agent identity reset --yes && sudo systemctl start edgeseal-agent.socket edgeseal-agent.service; then enroll this device anew",
+        ),
+        IdentityFacts::Unusable { .. } if by_credential(facts).is_some() => Finding::unknown(
+            "the service has the key by a credential and compares the board itself",
+            "edgeseal-agent status",
         ),
         IdentityFacts::Unusable { .. } => Finding::unknown(
             "there is no key that could belong to a board",
@@ -51,6 +59,15 @@ pub(super) fn join_file(facts: &Facts) -> Vec<Finding> {
         )
     });
     all.collect()
+}
+
+/// The key of the running agent, where nobody else can read it.
+fn by_credential(facts: &Facts) -> Option<KeyId> {
+    let IdentityFacts::Unusable { code, .. } = &facts.identity else {
+        return None;
+    };
+    let is_elsewhere = matches!(*code, "no-identity" | "identity-passphrase");
+    facts.agent.status().filter(|_| is_elsewhere)?.engine.kid
 }
 
 fn unseen(why: &str) -> Vec<Finding> {

@@ -359,6 +359,32 @@ fn each_fault_is_named_with_a_repair() {
 }
 
 #[test]
+fn a_key_that_the_service_has_by_a_credential_is_no_fault() {
+    let unusable = |code| IdentityFacts::Unusable {
+        code,
+        reason: "no".to_owned(),
+        hint: "do".to_owned(),
+    };
+    let state_of = |code, agent| {
+        let mut facts = healthy();
+        (facts.identity, facts.agent) = (unusable(code), agent);
+        let report = examine(&facts);
+        let mut entries = report.checks.iter();
+        entries
+            .find(|entry| entry.check == "identity")
+            .unwrap()
+            .state
+    };
+    for code in ["no-identity", "identity-passphrase"] {
+        assert_eq!(state_of(code, answered(|_| {})), State::Ok, "{code}");
+        let without = answered(|s| s["kid"] = json!(null));
+        assert_eq!(state_of(code, without), State::Broken, "{code}");
+    }
+    let damaged = state_of("identity-malformed", answered(|_| {}));
+    assert_eq!(damaged, State::Broken);
+}
+
+#[test]
 fn a_program_for_the_wrong_arm_is_told() {
     let mut facts = healthy();
     facts.machine.machine = "armv6l".to_owned();

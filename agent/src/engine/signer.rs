@@ -90,14 +90,14 @@ impl Signer {
                 self.state = blocked;
                 return;
             }
-            State::Enrolled { epoch, minter } => (epoch, Box::new(minter.into_key())),
+            State::Enrolled { epoch, minter } => (epoch, minter.into_key()),
             State::Idle { epoch, key } => (epoch, key),
         };
         self.state = match device {
             None => State::Idle { epoch, key },
             Some((domain, device)) => State::Enrolled {
                 epoch,
-                minter: Box::new(Minter::new(*key, domain, device.clone())),
+                minter: Box::new(Minter::new(key, domain, device.clone())),
             },
         };
     }

@@ -1,6 +1,7 @@
 //! Exit codes of every verb. They are a promise to scripts: 0 to 2 as everywhere, the others from
 //! BSD's `sysexits.h`.
 
+use edgeseal_trust::store::StoreError;
 use std::process::ExitCode;
 
 /// How a verb ended.
@@ -35,6 +36,17 @@ impl Exit {
             Self::TemporaryFailure => 75,
             Self::Permission => 77,
             Self::Configuration => 78,
+        }
+    }
+}
+
+impl From<&StoreError> for Exit {
+    fn from(error: &StoreError) -> Self {
+        match error {
+            StoreError::RootPinned { .. } => Self::No,
+            // The service does not try again after it: see RestartPreventExitStatus= of its unit.
+            StoreError::UnknownFormat { .. } | StoreError::StateLost { .. } => Self::Configuration,
+            _ => Self::TemporaryFailure,
         }
     }
 }

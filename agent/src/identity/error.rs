@@ -19,9 +19,16 @@ pub enum IdentityError {
     },
     /// Made on another board: nothing is signed here.
     BoardMismatch(Mismatch),
+    /// The key could not be put into its form.
+    Encoding,
     /// There is one: nothing is overwritten.
     Exists {
         /// Where.
+        path: PathBuf,
+    },
+    /// The key is a credential of the service: whoever gave it replaces it.
+    FromCredential {
+        /// Where the service finds it.
         path: PathBuf,
     },
     /// The system refused.
@@ -32,6 +39,13 @@ pub enum IdentityError {
         path: PathBuf,
         /// What it said.
         error: io::Error,
+    },
+    /// The key is under a passphrase.
+    Locked {
+        /// The key's file.
+        path: PathBuf,
+        /// A passphrase was given, and does not open it.
+        given: bool,
     },
     /// Others than its owner may read or write the key.
     LoosePermissions {
@@ -58,6 +72,15 @@ pub enum IdentityError {
     },
     /// The new identity is there, but the store did not take note.
     Store(StoreError),
+    /// Written by a version of this program that this one does not understand.
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: u32,
+        /// The version that this program reads and writes.
+        known: u32,
+    },
     /// The key belongs to another user.
     WrongOwner {
         /// The key's file.
@@ -76,14 +99,19 @@ impl IdentityError {
         match self {
             Self::Absent { .. } => "no-identity",
             Self::BoardMismatch(_) => "board-mismatch",
+            Self::Encoding => "identity-encoding",
             Self::Exists { .. } => "identity-exists",
+            Self::FromCredential { .. } => "identity-from-credential",
             Self::Io { .. } => "identity-io",
+            Self::Locked { given: false, .. } => "identity-passphrase",
+            Self::Locked { given: true, .. } => "identity-passphrase-wrong",
             Self::LoosePermissions { .. } => "identity-permissions",
             Self::Malformed { .. } => "identity-malformed",
             Self::Random(_) => "no-random-numbers",
             Self::Request(_) => "identity-request",
             Self::RotationOpen { .. } => "rotation-open",
             Self::Store(error) => error.code(),
+            Self::UnknownFormat { .. } => "identity-unknown-format",
             Self::WrongOwner { .. } => "identity-owner",
         }
     }
@@ -93,16 +121,23 @@ impl IdentityError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Absent { .. } => Exit::Unavailable,
-            Self::Exists { .. } | Self::RotationOpen { .. } => Exit::No,
+            Self::Exists { .. } | Self::FromCredential { .. } | Self::RotationOpen { .. } => {
+                Exit::No
+            }
             Self::Io { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::Permission
             }
             Self::Io { error, .. } if !passes(error.kind()) => Exit::Configuration,
-            Self::Io { .. } | Self::Random(_) | Self::Store(_) => Exit::TemporaryFailure,
-            Self::LoosePermissions { .. } | Self::WrongOwner { .. } => Exit::Permission,
-            Self::BoardMismatch(_) | Self::Malformed { .. } | Self::Request(_) => {
-                Exit::Configuration
+            Self::Encoding | Self::Io { .. } | Self::Random(_) | Self::Store(_) => {
+                Exit::TemporaryFailure
             }
+            Self::Locked { .. } | Self::LoosePermissions { .. } | Self::WrongOwner { .. } => {
+                Exit::Permission
+            }
+            Self::BoardMismatch(_)
+            | Self::Malformed { .. }
+            | Self::Request(_)
+            | Self::UnknownFormat { .. } => Exit::Configuration,
         }
     }
 
@@ -112,14 +147,28 @@ impl IdentityError {
         match self {
             Self::Absent { path } => format!("this device has no identity: no {}", path.display()),
             Self::BoardMismatch(mismatch) => mismatch.to_string(),
+            Self::Encoding => "the key could not be encoded as PKCS#8".to_owned(),
             Self::Exists { path } => {
                 format!("this device has an identity already: {}", path.display())
             }
+            Self::FromCredential { path } => format!(
+                "the key of this device is a credential of the service: {}",
+                path.display()
+            ),
             Self::Io {
                 action,
                 path,
                 error,
             } => format!("cannot {action} {}: {error}", path.display()),
+            Self::Locked { path, given: false } => {
+                format!(
+                    "{} is under a passphrase, and none is given",
+                    path.display()
+                )
+            }
+            Self::Locked { path, given: true } => {
+                format!("the passphrase does not open {}", path.display())
+            }
             Self::LoosePermissions { path, mode } => format!(
                 "others may read or write the key {} (mode {mode:04o})",
                 path.display()
@@ -131,6 +180,10 @@ impl IdentityError {
                 format!("a rotation is open already: {}", path.display())
             }
             Self::Store(error) => format!("the identity is new, but the store failed: {error}"),
+            Self::UnknownFormat { path, found, known } => format!(
+                "{} has format version {found}, this program knows {known}",
+                path.display()
+            ),
             Self::WrongOwner {
                 path,
                 uid,
@@ -150,6 +203,20 @@ impl IdentityError {
             Self::BoardMismatch(mismatch) => SignBlock::BoardMismatch(mismatch.to_string())
                 .hint()
                 .into_owned(),
+            Self::Encoding => "try again".to_owned(),
+            Self::FromCredential { .. } => {
+                "whoever gave the credential replaces it; the device must then be enrolled anew".to_owned()
+            }
+            Self::Locked { given: false, .. } => {
+                "the service takes it as its credential edgeseal-passphrase, a verb as the file of that name in CREDENTIALS_DIRECTORY: see credentials.conf among the examples"
+                    .to_owned()
+            }
+            Self::Locked { given: true, .. } => {
+                "give the passphrase that the key was made with, as the credential edgeseal-passphrase".to_owned()
+            }
+            Self::UnknownFormat { .. } => {
+                "install the version of Edgeseal that wrote it; nothing was changed".to_owned()
+            }
             Self::Exists { .. } => {
                 "see edgeseal-agent identity show; to replace it: edgeseal-agent identity reset"
                     .to_owned()

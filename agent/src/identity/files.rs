@@ -1,9 +1,9 @@
 //! The two files of an identity: written whole or not at all, never over one another.
 
-use super::{IdentityError, OldKey};
+use super::credentials::{Credential, Credentials};
+use super::{IdentityError, OldKey, pem};
 use crate::board::Board;
 use crate::durable_file::{self, Disk, no_follow};
-use data_encoding::BASE64;
 use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::time::UnixTime;
 use rustix::process::geteuid;
@@ -24,6 +24,11 @@ pub(super) struct Record {
     board_serial: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     machine_id: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    format: u32,
 }
 
 impl Record {
@@ -59,9 +64,11 @@ pub(super) fn create_key(
     dir: &Path,
     name: &str,
     key: &SigningKey,
+    credentials: &Credentials,
 ) -> Result<(), IdentityError> {
     let path = dir.join(name);
-    durable_file::create(disk, dir, name, &pem(key)).map_err(|error| match error.kind() {
+    let text = pem::encode(key, credentials.passphrase()?.as_ref())?;
+    durable_file::create(disk, dir, name, text.as_bytes()).map_err(|error| match error.kind() {
         io::ErrorKind::AlreadyExists => IdentityError::Exists { path },
         _ => failed("create", &path)(error),
     })
@@ -72,8 +79,10 @@ pub(super) fn replace_key(
     disk: &dyn Disk,
     dir: &Path,
     key: &SigningKey,
+    credentials: &Credentials,
 ) -> Result<Option<OldKey>, IdentityError> {
-    let new = durable_file::write_new(disk, dir, KEY_FILE, &pem(key));
+    let text = pem::encode(key, credentials.passphrase()?.as_ref())?;
+    let new = durable_file::write_new(disk, dir, KEY_FILE, text.as_bytes());
     let new = new.map_err(failed("write", &dir.join(KEY_FILE)))?;
     move_into_place(disk, dir, &new)
 }
@@ -113,8 +122,25 @@ fn move_into_place(
     }))
 }
 
-/// Reads the key, if nobody but its owner could have.
-pub(super) fn read_key(dir: &Path, name: &str) -> Result<SigningKey, IdentityError> {
+/// Reads the key: the one that the service was given, else the one of the state directory.
+pub(super) fn read_identity(
+    dir: &Path,
+    credentials: &Credentials,
+) -> Result<SigningKey, IdentityError> {
+    match credentials.identity()? {
+        Some(Credential { path, octets }) => {
+            pem::decode(&path, &octets, || credentials.passphrase())
+        }
+        None => read_key(dir, KEY_FILE, credentials),
+    }
+}
+
+/// Reads a key, if nobody but its owner could have.
+pub(super) fn read_key(
+    dir: &Path,
+    name: &str,
+    credentials: &Credentials,
+) -> Result<SigningKey, IdentityError> {
     let path = dir.join(name);
     let mut readable = OpenOptions::new();
     readable.read(true).custom_flags(no_follow());
@@ -129,11 +155,7 @@ pub(super) fn read_key(dir: &Path, name: &str) -> Result<SigningKey, IdentityErr
     let limit = u64::try_from(KEY_OCTETS_AT_MOST).unwrap_or(u64::MAX);
     let read = file.take(limit).read_to_end(&mut octets);
     read.map_err(failed("read", &path))?;
-    let malformed = |what| IdentityError::Malformed { path, what };
-    let Ok(text) = std::str::from_utf8(&octets) else {
-        return Err(malformed("it is not text".to_owned()));
-    };
-    SigningKey::from_pkcs8_pem(text).map_err(|error| malformed(error.to_string()))
+    pem::decode(&path, &octets, || credentials.passphrase())
 }
 
 pub(super) fn read_record(dir: &Path) -> Result<Record, IdentityError> {
@@ -151,13 +173,16 @@ pub(super) fn read_record(dir: &Path) -> Result<Record, IdentityError> {
         }
         read => read.map_err(failed("read", &path))?,
     };
-    let record: Record =
+    // A later format may have other members.
+    let Format { format } =
         serde_json::from_slice(&octets).map_err(|error| malformed(error.to_string()))?;
-    match record.format {
-        FORMAT => Ok(record),
-        other => Err(malformed(format!(
-            "format {other}; this program knows {FORMAT}"
-        ))),
+    match format {
+        FORMAT => serde_json::from_slice(&octets).map_err(|error| malformed(error.to_string())),
+        found => Err(IdentityError::UnknownFormat {
+            path,
+            found,
+            known: FORMAT,
+        }),
     }
 }
 
@@ -198,16 +223,6 @@ fn expect_private(dir: &Path, path: &Path, file: &File) -> Result<(), IdentityEr
         });
     }
     Ok(())
-}
-
-/// PKCS#8 in PEM form (RFC 7468 section 10): 48 octets are one line.
-fn pem(key: &SigningKey) -> Zeroizing<Vec<u8>> {
-    let der = key.to_pkcs8_der();
-    let mut text = Zeroizing::new(String::with_capacity(KEY_OCTETS_AT_MOST));
-    text.push_str("-----BEGIN PRIVATE KEY-----\n");
-    BASE64.encode_append(&der, &mut text);
-    text.push_str("\n-----END PRIVATE KEY-----\n");
-    Zeroizing::new(std::mem::take(&mut *text).into_bytes())
 }
 
 pub(super) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> IdentityError {

@@ -3,12 +3,15 @@
 //!
 //! `identity.pem` is the key (PKCS#8 version 1, readable by its owner alone), `identity.json` says
 //! for which board and when it was made. `identity-next.pem` is the key that will take its place in
-//! a rotation. All lie in the state directory.
+//! a rotation. All lie in the state directory. Of the service the key may be a credential instead, or the
+//! passphrase of its file.
 
+mod credentials;
 mod error;
 mod files;
 mod forget;
 mod next;
+mod pem;
 mod show;
 #[cfg(test)]
 mod tests;
@@ -21,7 +24,9 @@ pub use show::{IdentityBody, Request};
 use crate::board::{Board, Mismatch};
 use crate::durable_file::{Disk, Live};
 use crate::engine::{SignBlock, Signing};
+use crate::secrecy::keep_out_of_swap;
 use crate::state_dir::StateDir;
+use credentials::Credentials;
 use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::store::Store;
 use edgeseal_trust::time::UnixTime;
@@ -58,7 +63,8 @@ pub enum OldKey {
 /// Makes the identity of this device, bound to `board`.
 ///
 /// # Errors
-/// [`IdentityError::Exists`] when there is one; nothing is overwritten, ever.
+/// [`IdentityError::Exists`] when there is one; nothing is overwritten, ever. [`IdentityError::FromCredential`]
+/// when the service has its key from elsewhere.
 pub fn init(dir: &StateDir, board: &Board, now: UnixTime) -> Result<Identity, IdentityError> {
     make(&Live, dir.path(), board, now)
 }
@@ -70,12 +76,14 @@ pub(crate) fn make(
     board: &Board,
     now: UnixTime,
 ) -> Result<Identity, IdentityError> {
+    let credentials = Credentials::of_process();
+    credentials.expect_no_identity()?;
     files::expect_absent(dir)?;
     let key = new_key()?;
     let record = Record::new(board, now);
     // The record first: a record without a key is no identity, and the next try replaces it.
     files::write_record(disk, dir, &record)?;
-    files::create_key(disk, dir, files::KEY_FILE, &key)?;
+    files::create_key(disk, dir, files::KEY_FILE, &key, &credentials)?;
     Ok(Identity::new(key, record, board))
 }
 
@@ -85,7 +93,7 @@ pub(crate) fn make(
 /// # Errors
 /// [`IdentityError`]: absent, readable by others than its owner, or damaged.
 pub fn load(dir: &Path, board: &Board) -> Result<Identity, IdentityError> {
-    let key = Box::new(files::read_key(dir, files::KEY_FILE)?);
+    let key = Box::new(files::read_identity(dir, &Credentials::of_process())?);
     let record = files::read_record(dir)?;
     Ok(Identity::new(key, record, board))
 }
@@ -102,10 +110,12 @@ pub fn reset(
     board: &Board,
     now: UnixTime,
 ) -> Result<Reset, IdentityError> {
+    let credentials = Credentials::of_process();
+    credentials.expect_no_identity()?;
     let key = new_key()?;
     let record = Record::new(board, now);
     // The key first: the old key must never be bound to this board.
-    let old_key = files::replace_key(&Live, dir.path(), &key)?;
+    let old_key = files::replace_key(&Live, dir.path(), &key, &credentials)?;
     files::write_record(&Live, dir.path(), &record)?;
     files::remove_next_key(&Live, dir.path())?;
     store.identity_was_reset().map_err(IdentityError::Store)?;
@@ -151,10 +161,11 @@ impl Identity {
             Err(mismatch) => Err(SignBlock::BoardMismatch(mismatch.to_string())),
         };
         match epoch {
-            Ok(epoch) => Signing::Ready {
-                epoch,
-                key: self.key,
-            },
+            Ok(epoch) => {
+                keep_out_of_swap(&*self.key);
+                let key = self.key;
+                Signing::Ready { epoch, key }
+            }
             Err(why) => Signing::Blocked { why, kid },
         }
     }

@@ -1,5 +1,6 @@
 //! The next key of a rotation, and the one rename by which it becomes the key.
 
+use super::credentials::Credentials;
 use super::files::{self, NEXT_KEY_FILE, Record};
 use super::{Identity, IdentityError, load, new_key};
 use crate::board::Board;
@@ -26,7 +27,7 @@ pub fn begin_next(dir: &Path, board: &Board) -> Result<Box<SigningKey>, Identity
 /// # Errors
 /// [`IdentityError`] as for the key itself.
 pub fn next_key(dir: &Path) -> Result<Option<Box<SigningKey>>, IdentityError> {
-    match files::read_key(dir, NEXT_KEY_FILE) {
+    match files::read_key(dir, NEXT_KEY_FILE, &Credentials::of_process()) {
         Ok(key) => Ok(Some(Box::new(key))),
         Err(IdentityError::Absent { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -52,11 +53,15 @@ pub fn note_created(dir: &Path, now: UnixTime) -> Result<(), IdentityError> {
 }
 
 fn begin_on(disk: &dyn Disk, dir: &Path) -> Result<Box<SigningKey>, IdentityError> {
+    let credentials = Credentials::of_process();
+    credentials.expect_no_identity()?;
     let key = new_key()?;
-    files::create_key(disk, dir, NEXT_KEY_FILE, &key).map_err(|error| match error {
-        IdentityError::Exists { path } => IdentityError::RotationOpen { path },
-        other => other,
-    })?;
+    files::create_key(disk, dir, NEXT_KEY_FILE, &key, &credentials).map_err(
+        |error| match error {
+            IdentityError::Exists { path } => IdentityError::RotationOpen { path },
+            other => other,
+        },
+    )?;
     Ok(key)
 }
 
@@ -66,7 +71,8 @@ fn promote_on(
     board: &Board,
     now: UnixTime,
 ) -> Result<Identity, IdentityError> {
-    let next = Box::new(files::read_key(dir, NEXT_KEY_FILE)?);
+    let credentials = Credentials::of_process();
+    let next = Box::new(files::read_key(dir, NEXT_KEY_FILE, &credentials)?);
     let record = files::read_record(dir)?;
     // The key keeps the board of the old one: a card in another board must not rotate itself free.
     let record = Record::new(&record.board(), now);

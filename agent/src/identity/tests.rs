@@ -1,10 +1,13 @@
-use super::{IdentityError, OldKey, init, load, reset};
+use super::credentials::Credentials;
+use super::{IdentityError, OldKey, files, init, load, reset};
 use crate::board::Board;
+use crate::durable_file::Live;
 use crate::engine::{SignBlock, Signing};
 use crate::exit::Exit;
 use crate::state_dir::{StateDir, VolatileState};
 use edgeseal_trust::enrollment::EnrollmentRequest;
 use edgeseal_trust::id::TrustDomain;
+use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::store::Store;
 use edgeseal_trust::time::UnixTime;
 use std::fs::{self, File, Permissions};
@@ -160,17 +163,59 @@ fn what_is_absent_damaged_or_no_file_is_said_so() {
     fs::rename(&elsewhere, pem(&dir)).unwrap();
     load(dir.path(), &board("a")).unwrap();
     let record = dir.path().join("identity.json");
-    for text in [
-        "",
-        "{}",
-        r#"{"format":2,"created":0}"#,
-        r#"{"format":1,"created":0,"x":1}"#,
-    ] {
+    for text in ["", "{}", r#"{"format":1,"created":0,"x":1}"#] {
         fs::write(&record, text).unwrap();
         assert_eq!(code(), "identity-malformed", "{text}");
     }
+    fs::write(&record, r#"{"format":2,"x":1}"#).unwrap();
+    assert_eq!(code(), "identity-unknown-format");
     fs::remove_file(&record).unwrap();
     assert_eq!(code(), "identity-malformed");
+}
+
+#[test]
+fn a_passphrase_given_as_a_credential_is_over_every_key_that_is_made() {
+    let (dir, _state) = fresh_state();
+    let given = tempfile::tempdir().unwrap();
+    let credentials = || Credentials::in_directory(Some(given.path().into()));
+    let passphrase = given.path().join("edgeseal-passphrase");
+    let key = SigningKey::from_seed(&[7; 32]);
+    fs::write(&passphrase, "0123\n").unwrap();
+    files::create_key(&Live, dir.path(), files::KEY_FILE, &key, &credentials()).unwrap();
+    let text = fs::read_to_string(pem(&dir)).unwrap();
+    assert!(text.contains("ENCRYPTED"), "{text}");
+    let read = || files::read_identity(dir.path(), &credentials());
+    assert_eq!(read().unwrap().public(), key.public());
+    fs::write(&passphrase, "0123\r\n").unwrap();
+    assert_eq!(read().unwrap().public(), key.public());
+    let code = || read().err().unwrap().code();
+    fs::write(&passphrase, "4567").unwrap();
+    assert_eq!(code(), "identity-passphrase-wrong");
+    fs::write(&passphrase, "\n").unwrap();
+    assert_eq!(code(), "identity-malformed");
+    fs::remove_file(&passphrase).unwrap();
+    assert_eq!(code(), "identity-passphrase");
+    let without = files::read_identity(dir.path(), &Credentials::in_directory(None));
+    assert_eq!(without.err().unwrap().exit(), Exit::Permission);
+}
+
+#[test]
+fn a_key_given_as_a_credential_is_the_key_and_is_not_replaced() {
+    let (dir, state) = fresh_state();
+    init(&state, &board("a"), NOW).unwrap();
+    let given = tempfile::tempdir().unwrap();
+    let credentials = || Credentials::in_directory(Some(given.path().into()));
+    let key = SigningKey::from_seed(&[7; 32]);
+    let text = super::pem::encode(&key, None).unwrap();
+    credentials().expect_no_identity().unwrap();
+    fs::write(given.path().join("edgeseal-identity"), text.as_bytes()).unwrap();
+    let read = files::read_identity(dir.path(), &credentials()).unwrap();
+    assert_eq!(read.public(), key.public());
+    let refusal = credentials().expect_no_identity().unwrap_err();
+    assert_eq!(refusal.code(), "identity-from-credential");
+    fs::write(given.path().join("edgeseal-identity"), vec![b'x'; 1 << 20]).unwrap();
+    let refusal = files::read_identity(dir.path(), &credentials());
+    assert_eq!(refusal.err().unwrap().code(), "identity-io");
 }
 
 #[test]

@@ -133,6 +133,10 @@ impl StateDirError {
             Self::Unusable { error, .. } if error.kind() == io::ErrorKind::PermissionDenied => {
                 Exit::Permission
             }
+            // A partition that is mounted late.
+            Self::Unusable { error, .. } if error.kind() == io::ErrorKind::NotFound => {
+                Exit::Unavailable
+            }
             Self::NotDurable { .. } | Self::Unusable { .. } => Exit::Configuration,
         }
     }
@@ -336,6 +340,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let absent = open(&directory.path().join("absent")).unwrap_err();
         assert_eq!(absent.code(), "state-unusable");
+        assert_eq!(absent.exit(), Exit::Unavailable);
         assert!(absent.to_string().contains("install -d"), "{absent}");
         let file = directory.path().join("file");
         fs::write(&file, "").unwrap();

@@ -16,7 +16,8 @@ use std::fmt::Write;
 
 /// Mints the tokens of one device with one key.
 pub struct Minter {
-    key: SigningKey,
+    /// Where it was read to: a key that moves leaves a copy behind.
+    key: Box<SigningKey>,
     domain: TrustDomain,
     device: DeviceId,
     headers: Headers,
@@ -164,7 +165,8 @@ impl MintRefusal {
 
 impl Minter {
     /// A minter for `device` in `domain`.
-    pub fn new(key: SigningKey, domain: &TrustDomain, device: DeviceId) -> Self {
+    pub fn new(key: impl Into<Box<SigningKey>>, domain: &TrustDomain, device: DeviceId) -> Self {
+        let key = key.into();
         let kid = key.public().id();
         let header = |typ: &str| {
             let json = format!(r#"{{"alg":"{ALG}","typ":"{typ}","kid":"{kid}"}}"#);
@@ -194,7 +196,7 @@ impl Minter {
     }
 
     /// Gives the key back, for a minter with another name.
-    pub fn into_key(self) -> SigningKey {
+    pub fn into_key(self) -> Box<SigningKey> {
         self.key
     }
 
