@@ -136,11 +136,11 @@ impl Args {
         self.dress(&mut device);
         registry.put_device(device)?;
         registry.save()?;
-        let text = format!("{id} added and active. {}", super::NEXT_PUBLISH);
-        Ok(Report::new(
-            text,
-            json!({ "device": id, "kid": kid, "state": DeviceState::Active, "added": true }),
-        ))
+        let done = match registry.missing_approvals(registry.device(id)?) {
+            None => format!("{id} added and active"),
+            Some(_) => format!("{id} added"),
+        };
+        super::settled(registry, id, &done, json!({ "kid": kid, "added": true }))
     }
 }
 

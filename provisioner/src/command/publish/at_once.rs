@@ -185,7 +185,7 @@ fn is_published(registry: &Registry) -> Result<bool> {
     };
     let root = registry.root()?;
     if last.root_version != root.content().version
-        || !last.roles.iter().eq(registry.roles().values())
+        || !last.roles.iter().eq(registry.published_roles())
         || !last.groups.iter().eq(registry.groups())
     {
         return Ok(false);

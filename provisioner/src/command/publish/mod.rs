@@ -12,8 +12,10 @@ mod signers;
 
 pub(crate) use at_once::AtOnce;
 pub(crate) use fleet::{Fleet, changed_devices, has_unpublished};
-pub(crate) use next::{Outcome, Signed, Wish, is_prepared, sign_next, sign_with};
-pub(crate) use signers::Signers;
+pub(crate) use next::{
+    Outcome, Prepared, Signed, Wish, is_prepared, prepared, sign_next, sign_with,
+};
+pub(crate) use signers::{Signers, open_some};
 
 use super::{Context, Reach, Signing};
 use crate::distribution::Shards;
