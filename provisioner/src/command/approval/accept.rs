@@ -7,7 +7,7 @@ use crate::command::Context;
 use crate::error::Result;
 use crate::registry::Access;
 use crate::render::{Report, escaped};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::PathBuf;
 
 /// What it is given.
@@ -38,12 +38,10 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
                 }
                 Err(why) => {
                     is_no = true;
-                    let hint = why.hint.as_deref().unwrap_or_default();
-                    lines.push(format!(
-                        "refused: {} [{}] {hint}",
-                        escaped(&why.reason),
-                        why.code
-                    ));
+                    let hint = why.hint.iter().map(|hint| format!("; {hint}"));
+                    let hint: String = hint.collect();
+                    let (reason, code) = (escaped(&why.reason), why.code);
+                    lines.push(format!("refused: {reason} [{code}]{hint}"));
                     rows.push(json!({ "code": why.code, "reason": why.reason }));
                 }
             }
@@ -54,7 +52,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     if complete > 0 {
         text.push_str("\nNext: edgeseal publish --keys DIR");
     }
-    let rows: Vec<Value> = rows;
     let mut report = Report::new(text, json!({ "approvals": rows }));
     report.is_no = is_no;
     Ok(report)

@@ -12,7 +12,7 @@ use std::fmt::Write as _;
 
 /// What is said of a device that waits for approvals.
 pub(crate) struct Told {
-    /// For people: what waits, and the command that is next.
+    /// For people, about "it": what waits, and the command that is next.
     pub(crate) text: String,
     /// The same for programs.
     pub(crate) json: Value,
@@ -41,7 +41,7 @@ pub(crate) fn told(registry: &Registry, root: &Root, id: &DeviceId) -> Result<Op
         false => "until then it goes on without",
     };
     let text = format!(
-        "{id} waits for approvals of the role {}: {count}; {until}.\nNext: edgeseal approval give {id} --keys DIR",
+        "it waits for approvals of the role {}: {count}; {until}.\nNext: edgeseal approval give {id} --keys DIR",
         roles.join(" ")
     );
     Ok(Some(Told {

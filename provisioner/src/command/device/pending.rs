@@ -103,7 +103,7 @@ fn waiting_for_approvals(registry: &Registry, most: usize) -> Result<(String, Ve
     for (number, id) in devices.iter().enumerate() {
         if let Some(told) = approval::told(registry, root.content(), id)? {
             if number < most {
-                let _ = writeln!(text, "{}", told.text);
+                let _ = writeln!(text, "{id}: {}", told.text);
             }
             rows.push(told.json);
         }

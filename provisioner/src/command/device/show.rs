@@ -52,7 +52,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         Some(_) => approval::told(&registry, registry.root()?.content(), &device.id)?,
     };
     if let Some(told) = &approvals {
-        let _ = write!(text, "\n{}", told.text);
+        let _ = write!(text, "\n  {}", told.text);
     }
     Ok(Report::new(
         text,

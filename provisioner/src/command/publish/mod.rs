@@ -9,6 +9,7 @@ mod fleet;
 mod next;
 mod sign;
 mod signers;
+mod waiting;
 
 pub(crate) use at_once::AtOnce;
 pub(crate) use fleet::{Fleet, changed_devices, has_unpublished};
@@ -25,6 +26,7 @@ use crate::render::Report;
 use clap::Subcommand;
 use deliver::{Targets, is_url};
 use std::path::PathBuf;
+use waiting::Waiting;
 
 /// What it is given.
 #[derive(clap::Args)]
@@ -34,7 +36,7 @@ use std::path::PathBuf;
     Examples:\n  edgeseal publish --keys /media/usb/farm-keys\n  \
     edgeseal publish --keys ~/farm-keys --to mqtts://broker.farm --ca ca.pem --to /media/usb/bundle.edgeseal\n  \
     edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --refresh --days 30\n  \
-    edgeseal publish --again --to copy.edgeseal"
+    edgeseal publish --keys ~/farm-keys --wait=10m\n  edgeseal publish --again --to copy.edgeseal"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -68,6 +70,8 @@ pub(crate) struct Args {
     /// Put every shard on the broker, also those that it should have
     #[arg(long)]
     all_shards: bool,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// The verb below `publish`.
@@ -98,6 +102,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     };
     let mut registry = context.open(access)?;
     let targets = Targets::of(&args.to, &args.reach, &registry)?;
+    if args.waiting.seconds.is_some() {
+        targets.judge_waiting()?;
+    }
     let signed = if args.again {
         let manifest = registry.manifest()?.ok_or_else(never_published)?;
         let shards_changed = 0;
@@ -127,7 +134,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     } else {
         Shards::Changed
     };
-    targets.deliver(&registry, &signed, shards, context.style)
+    let report = targets.deliver(&registry, &signed, shards, context.style)?;
+    match args.waiting.seconds {
+        Some(seconds) => targets.wait(&registry, seconds, report, context.style),
+        None => Ok(report),
+    }
 }
 
 /// There is no manifest yet.
