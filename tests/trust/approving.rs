@@ -207,6 +207,13 @@ fn an_approval_is_of_one_device_key_and_time() {
     assert!(said.contains("gate: 1 new, 2 of 2 approvals"), "{said}");
     place.run("approval accept first").succeeded();
     assert_eq!(published(&place)["gate"], "Active door");
+    let shown = place.run("device show gate").succeeded();
+    assert!(shown.contains("role door: approved on "), "{shown}");
+    let shown = place.run("device show old-door").succeeded();
+    assert!(
+        shown.contains("role door: had it before its rule was set"),
+        "{shown}"
+    );
     // Taken away and given anew: what was approved before counts no more.
     place.run("role unassign door gate").succeeded();
     place.run("role assign door gate").succeeded();

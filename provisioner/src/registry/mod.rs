@@ -31,7 +31,7 @@ mod prepared;
 mod published;
 mod tokens;
 
-pub(crate) use approvals::{HeldBack, Matter, Progress, Rule, RuleChange};
+pub(crate) use approvals::{Ground, HeldBack, Matter, Progress, Rule, RuleChange};
 pub(crate) use atomic::{Batch, replace_file, sync_directory};
 pub(crate) use broker_settings::BrokerSettings;
 pub(crate) use carried::Carried;
@@ -261,7 +261,9 @@ impl Registry {
     /// # Errors
     /// More roles than a manifest may have.
     pub(crate) fn put_role(&mut self, role: Role) -> Result<()> {
-        self.approvals.note_role(&role);
+        if self.roles.get(&role.name) != Some(&role) {
+            self.approvals.note_role(&role);
+        }
         self.roles.insert(role.name.clone(), role);
         judge_count(self.roles.len(), limits::ROLES, "roles")?;
         self.changed.roles = true;

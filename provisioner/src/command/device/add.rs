@@ -125,6 +125,10 @@ impl Args {
         let kid = key.id();
         if let Some(present) = registry.devices().get(id) {
             judge_same_key(present, kid)?;
+            if registry.missing_approvals(present).is_some() {
+                let json = json!({ "kid": kid, "added": false });
+                return super::settled(registry, id, "nothing was changed", json);
+            }
             let state = state_word(present.state);
             let text = format!("{id} is there already, {state}; nothing was changed");
             return Ok(Report::new(

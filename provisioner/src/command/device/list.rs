@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::registry::{Access, DeviceRecord, state_word};
 use crate::render::Report;
 use clap::ValueEnum;
-use edgeseal_trust::id::{GroupName, RoleName};
+use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::registry::DeviceState;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -70,7 +70,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         devices.len(),
         registry.devices().len()
     );
-    Ok(Report::new(text, json!({ "devices": devices })))
+    let waiting = devices.iter().map(|device| &device.id);
+    let waiting: Vec<&DeviceId> = waiting.filter(|id| held.of(id).is_some()).collect();
+    Ok(Report::new(
+        text,
+        json!({ "devices": devices, "waiting_for_approvals": waiting }),
+    ))
 }
 
 impl Args {

@@ -2,7 +2,7 @@
 
 use crate::command::{Context, approval};
 use crate::error::Result;
-use crate::registry::{Access, key_state_word, state_word};
+use crate::registry::{Access, Ground, key_state_word, state_word};
 use crate::render::{Report, big_words, escaped};
 use edgeseal_trust::id::DeviceId;
 use serde_json::json;
@@ -47,6 +47,23 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     if let Some(words) = &device.request_words {
         let _ = write!(text, "\n  words of its request:\n{}", big_words(words));
     }
+    let grounds = registry.grounds(device);
+    for ground in &grounds {
+        let _ = match ground {
+            Ground::Before { roles } => write!(
+                text,
+                "\n  role {}: had it before its rule was set",
+                listed(roles)
+            ),
+            Ground::Approved { roles, at, by } => write!(
+                text,
+                "\n  role {}: approved on {} by {}",
+                listed(roles),
+                at.date(),
+                listed(by)
+            ),
+        };
+    }
     let approvals = match held.of(&device.id) {
         None => None,
         Some(_) => approval::told(&registry, registry.root()?.content(), &device.id)?,
@@ -59,6 +76,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         json!({
             "device": device,
             "published_state": held.state(device),
+            "grounds": grounds,
             "approvals": approvals.map(|told| told.json),
         }),
     ))

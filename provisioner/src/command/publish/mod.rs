@@ -7,6 +7,7 @@ mod complete;
 mod deliver;
 mod fleet;
 mod next;
+mod older;
 mod sign;
 mod signers;
 mod waiting;
@@ -16,9 +17,11 @@ pub(crate) use fleet::{Fleet, changed_devices, has_unpublished};
 pub(crate) use next::{
     Outcome, Prepared, Signed, Wish, is_prepared, prepared, sign_next, sign_with,
 };
+pub(crate) use older::older;
 pub(crate) use signers::{Signers, open_some};
 
 use super::{Context, Reach, Signing};
+use crate::confirm;
 use crate::distribution::Shards;
 use crate::error::{CommandError, Result};
 use crate::registry::Access;
@@ -55,7 +58,7 @@ pub(crate) struct Args {
     /// backup
     #[arg(long, value_name = "N", conflicts_with = "again")]
     sequence: Option<u64>,
-    /// Do not ask when the clock is before the last manifest
+    /// Do not ask when the clock is before the last manifest, or what --from changes
     #[arg(long)]
     yes: bool,
     /// Hand the last publish out again; nothing is signed
@@ -64,6 +67,10 @@ pub(crate) struct Args {
     /// Sign what was published last once more, so that it does not expire; changes since then wait
     #[arg(long, conflicts_with = "again")]
     refresh: bool,
+    /// With --refresh: the content of this sequence, from before the last publish, after a theft; devices that were revoked since are
+    /// believed again
+    #[arg(long, value_name = "N", requires = "refresh")]
+    from: Option<u64>,
     /// Publish this prepared manifest, now that it has its signatures
     #[arg(long, value_name = "FILE", conflicts_with_all = ["again", "refresh", "days", "sequence"])]
     signed: Option<PathBuf>,
@@ -115,11 +122,20 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     } else if let Some(file) = &args.signed {
         complete::run(file, &registry)?
     } else {
+        let older = args.from.map(|from| older(&registry, from)).transpose()?;
+        if let Some(older) = older.as_ref().filter(|_| !args.yes) {
+            let changes = changes::between(&registry, older)?.join("\n  ");
+            let sequence = older.sequence;
+            confirm::ask(&format!(
+                "The content of sequence {sequence} again; it changes:\n  {changes}\nPublish it?"
+            ))?;
+        }
         let wish = Wish {
             days: args.days,
             sequence: args.sequence,
             yes: args.yes,
             refresh: args.refresh,
+            older,
         };
         if args.sequence.is_none() {
             targets.judge(&registry, context.style)?;

@@ -28,6 +28,8 @@ pub(crate) struct Wish {
     pub(crate) yes: bool,
     /// The content of the last manifest once more, whatever the registry says by now.
     pub(crate) refresh: bool,
+    /// With `refresh`: of this manifest instead, which was published before the last one.
+    pub(crate) older: Option<Manifest>,
 }
 
 /// What became of it.
@@ -163,6 +165,7 @@ fn draft(
             manifest.shards = fleet.digests();
         }
         (None, Some(last)) => {
+            let last = wish.older.as_ref().unwrap_or(last);
             manifest.roles.clone_from(&last.roles);
             manifest.groups.clone_from(&last.groups);
             manifest.shards.clone_from(&last.shards);

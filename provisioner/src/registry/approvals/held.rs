@@ -6,14 +6,37 @@ use crate::error::{CommandError, Result};
 use crate::registry::{DeviceRecord, Registry, load};
 use edgeseal_trust::document::{DeviceEntry, Document, DocumentType, Root, Unverified, signers};
 use edgeseal_trust::enrollment::{Approval, ApprovalSubject};
-use edgeseal_trust::id::DeviceId;
+use edgeseal_trust::id::{DeviceId, RoleName};
+use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::DeviceState;
+use edgeseal_trust::time::UnixTime;
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// The devices that are laid out with less than the registry says of them.
 #[derive(Default)]
 pub(crate) struct HeldBack {
     devices: BTreeMap<DeviceId, Missing>,
+}
+
+/// Why a device has a role that several persons give.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ground {
+    /// It was approved.
+    Approved {
+        /// The roles.
+        roles: Vec<RoleName>,
+        /// When the last of the approvals came.
+        at: UnixTime,
+        /// The registrar keys that approved it.
+        by: Vec<KeyId>,
+    },
+    /// It had these roles when their rules were set.
+    Before {
+        /// The roles.
+        roles: Vec<RoleName>,
+    },
 }
 
 impl HeldBack {
@@ -68,6 +91,25 @@ impl Registry {
             }
         }
         Ok(held)
+    }
+
+    /// Why a device has the roles that several persons give.
+    pub(crate) fn grounds(&self, device: &DeviceRecord) -> Vec<Ground> {
+        let Some(row) = self.approvals.row(device) else {
+            return Vec::new();
+        };
+        let before = (!row.exempt.is_empty()).then(|| Ground::Before {
+            roles: row.exempt.clone(),
+        });
+        let given = row.given.iter().map(|given| {
+            let document = Unverified::parse(given.document.as_bytes(), DocumentType::Approval);
+            Ground::Approved {
+                roles: given.roles.clone(),
+                at: given.at,
+                by: document.map_or_else(|_| Vec::new(), |document| document.kids().collect()),
+            }
+        });
+        before.into_iter().chain(given).collect()
     }
 
     fn judge_given(

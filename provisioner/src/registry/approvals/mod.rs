@@ -11,7 +11,7 @@ mod note;
 mod rule;
 
 pub(crate) use decide::{Matter, Progress};
-pub(crate) use held::HeldBack;
+pub(crate) use held::{Ground, HeldBack};
 pub(crate) use rule::RuleChange;
 
 use super::{Registry, load, unwritable};
