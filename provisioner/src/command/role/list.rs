@@ -27,7 +27,10 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
         if let Some(rule) = rule {
             let _ = write!(text, ", {} approvals for each device", rule.approvals);
             if let Some(wish) = &rule.proposal {
-                let _ = write!(text, " (a change to {} waits)", wish.approvals);
+                let _ = match wish.approvals == rule.approvals {
+                    true => write!(text, " (a change waits)"),
+                    false => write!(text, " (a change to {} waits)", wish.approvals),
+                };
             }
         }
         text.push('\n');
