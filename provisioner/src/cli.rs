@@ -1,7 +1,7 @@
 //! The command line.
 
 use crate::command::{
-    self, Context, backup, device, domain, fleet, group, history, inspect, join, publish,
+    self, Context, approval, backup, device, domain, fleet, group, history, inspect, join, publish,
     registrar, role, root, status,
 };
 use crate::demo::{self, DemoArgs};
@@ -39,6 +39,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     let finish = |outcome| render::finish(style, outcome);
     match cli.verb {
+        Verb::Approval(verb) => finish(approval::run(verb, &context)),
         Verb::Backup(args) => finish(backup::run(&args, &context)),
         Verb::Demo(args) => demo::run(&args, cli.json),
         Verb::Device(verb) => finish(device::run(verb, &context)),
@@ -86,6 +87,9 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Roles that no person gives alone: approve devices that come to one
+    #[command(subcommand)]
+    Approval(approval::Verb),
     /// Write the registry into one encrypted file
     Backup(backup::Args),
     /// Add devices, approve, suspend, resume and revoke them

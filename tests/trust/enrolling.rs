@@ -16,7 +16,10 @@ struct Site {
 
 impl Site {
     fn start() -> Self {
-        let place = Place::farm();
+        Self::of(Place::farm())
+    }
+
+    fn of(place: Place) -> Self {
         place.run("role add sensor").succeeded();
         let broker = Broker::start(&place.path("broker"), false);
         place
@@ -275,6 +278,39 @@ fn a_person_approves_what_a_device_asks_over_the_broker() {
     until("the request is cleared", || {
         site.topics("request").is_empty()
     });
+    agent.terminate();
+}
+
+#[test]
+fn a_card_for_a_role_of_two_persons_makes_a_member_once_both_have_approved() {
+    let site = Site::of(Place::farm_with("--registrar-keys 2"));
+    std::fs::create_dir(site.place.path("other")).unwrap();
+    let second = "registrar-2.pem";
+    std::fs::rename(
+        site.place.path("keys").join(second),
+        site.place.path("other").join(second),
+    )
+    .unwrap();
+    site.place.run("role approvals sensor 2").succeeded();
+    let (registrar, agent) = (site.serve(), site.run_agent());
+    until("the agent says what it waits for", || {
+        let status = site.status();
+        let waits = status.map(|status| status["enrollment"].to_string());
+        waits.is_some_and(|waits| waits.contains("approvals"))
+    });
+    registrar.terminate();
+    let waiting = site.place.run("approval list --json").json()["waiting"][0].clone();
+    assert_eq!(waiting["kid"].as_str(), site.kid().as_deref());
+    let id = waiting["device"].as_str().unwrap();
+    for keys in ["keys", "other"] {
+        assert_eq!(site.enrollment(), "waiting");
+        site.place
+            .run(&format!("approval give {id} --keys {keys} --yes"))
+            .succeeded();
+        site.place.run(PUBLISH).succeeded();
+    }
+    until("it is enrolled", || site.enrollment() == "enrolled");
+    assert!(!site.card().exists(), "the join file is shredded");
     agent.terminate();
 }
 

@@ -164,6 +164,26 @@ fn waiting_believes_only_what_agents_have_signed() {
     let output = waiting.wait_with_output().unwrap();
     let told: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(told["published"]["applied"], 3);
+    // A publish waits in the same way.
+    place.run("group add yard").succeeded();
+    let publish = format!("publish {KEYS}");
+    place
+        .run(&format!("{publish} --wait --to bundle"))
+        .refused(2, "wait-without-broker");
+    let said = place
+        .run(&format!("{publish} --wait=1s"))
+        .refused(75, "not-everywhere");
+    assert!(
+        said.contains("published as sequence 3; after 1s 1 of 3 agents"),
+        "{said}"
+    );
+    say(1, 1, 3, 2);
+    say(2, 2, 3, 2);
+    let told = place.run("publish --again --wait --json").json();
+    assert_eq!(
+        (&told["sequence"], &told["applied"]),
+        (&3.into(), &3.into())
+    );
 }
 
 fn status(device: u32, signer: u32, sequence: u64, counter: u64) -> String {

@@ -10,6 +10,7 @@
     clippy::unwrap_used
 )]
 
+mod approving;
 mod authority;
 #[allow(dead_code)]
 #[path = "../gateway/broker.rs"]

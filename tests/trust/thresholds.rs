@@ -40,6 +40,23 @@ fn signatures_are_collected_by_file() {
     place
         .run("publish --signed registry/prepared/manifest.json")
         .refused(1, "threshold");
+    let status = place.run("status").succeeded();
+    assert!(
+        status.contains(
+            "WAITS for signatures: sequence 2 in registry/prepared/manifest.json, 1 of 2 (by "
+        ),
+        "{status}"
+    );
+    assert!(
+        status.contains("edgeseal publish sign registry/prepared/manifest.json --keys DIR")
+            && status.ends_with("The manifest that waits has these devices.\n"),
+        "{status}"
+    );
+    let status = place.run("status --json").json()["prepared"].clone();
+    assert_eq!(
+        (&status["needed"], &status["has_all_devices"]),
+        (&2.into(), &true.into())
+    );
     // A timer does not take the place of what waits.
     let refresh = format!("{PUBLISH} --refresh");
     let said = place.run(&refresh).refused(75, "signatures-missing");
@@ -79,6 +96,10 @@ fn signatures_are_collected_by_file() {
         (&2.into(), &1.into())
     );
     assert!(!place.path("registry/prepared").exists());
+    assert_eq!(
+        place.run("status --json").json()["prepared"],
+        serde_json::Value::Null
+    );
     place
         .run("publish --signed manifest.json")
         .refused(1, "prepared-superseded");

@@ -67,6 +67,8 @@ pub const BUNDLE_OCTETS: u64 = 256 << 20;
 pub const BUNDLE_ROOTS: usize = 256;
 /// Largest enrollment request, in octets.
 pub const REQUEST_OCTETS: usize = 16 << 10;
+/// Largest approval, in octets.
+pub const APPROVAL_OCTETS: usize = 256 << 10;
 /// Largest join file, in octets.
 pub const JOIN_FILE_OCTETS: usize = 256 << 10;
 /// Longest lifetime of a join token, in seconds (366 days).

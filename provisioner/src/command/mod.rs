@@ -1,5 +1,6 @@
 //! The verbs, one file each.
 
+pub(crate) mod approval;
 pub(crate) mod backup;
 pub(crate) mod device;
 pub(crate) mod doctor;

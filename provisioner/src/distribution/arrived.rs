@@ -36,10 +36,9 @@ pub(crate) fn wait(
     let manifest = registry.manifest()?;
     let manifest = manifest.ok_or_else(crate::command::publish::never_published)?;
     let content = manifest.content();
-    let active = registry
-        .devices()
-        .values()
-        .filter(|device| device.state == DeviceState::Active);
+    let held = registry.held_back()?;
+    let devices = registry.devices().values();
+    let active = devices.filter(|device| held.state(device) == DeviceState::Active);
     let watch = Watch {
         registry,
         wanted: (content.root_version, content.sequence),

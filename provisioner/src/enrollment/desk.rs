@@ -186,7 +186,7 @@ impl Desk {
         let state = state.map(|key| key.state);
         match (owner.state, state) {
             (DeviceState::Active, Some(KeyState::Active | KeyState::Retiring)) => {
-                Ok(Some(Decision::Again))
+                Ok(Some(self.unless_held(id, Decision::Again)))
             }
             // Added by hand from its request: a join token, or the operator's approval, is still to come.
             (DeviceState::Pending, _) => Ok(None),
@@ -202,6 +202,17 @@ impl Desk {
                 "device-revoked",
                 format!("{id} is revoked: an old request is replayed, or it is asked for again"),
             )),
+        }
+    }
+
+    /// A device that comes to a role which several persons give is told that it waits: until they have approved it, no manifest
+    /// calls it active.
+    pub(super) fn unless_held(&self, id: &DeviceId, decision: Decision) -> Decision {
+        let device = self.registry.devices().get(id);
+        let missing = device.and_then(|device| self.registry.missing_approvals(device));
+        match missing {
+            Some(missing) if missing.whole => Decision::Pending { why: "approvals" },
+            _ => decision,
         }
     }
 

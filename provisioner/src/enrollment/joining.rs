@@ -36,13 +36,13 @@ impl Desk {
         if known.used.is_none() {
             let used = Some(TokenUse {
                 kid,
-                device: id,
+                device: id.clone(),
                 at: now,
             });
             self.tokens.put(TokenRecord { used, ..known });
         }
         self.pending.remove(kid);
-        Ok(Decision::Enrolled)
+        Ok(self.unless_held(&id, Decision::Enrolled))
     }
 
     /// The refusal, with the token that the request came with, if it is one at all.

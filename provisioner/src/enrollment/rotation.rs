@@ -156,6 +156,8 @@ impl Desk {
         }
         device.keys.push(KeyRecord::new(request.key.clone()));
         device.forget_oldest_keys();
+        self.registry
+            .follow_key(&device.id, request.old, request.key.id());
         self.registry.put_device(device)?;
         self.pending.remove(request.key.id());
         Ok(())

@@ -1,5 +1,6 @@
 //! Reading a registry: everything or nothing, each refusal with file and line.
 
+use super::approvals::Approvals;
 use super::lock::Lock;
 use super::{Changed, DeviceRecord, DomainFile, GroupsFile, Registry, RolesFile, judge_form};
 use crate::error::{CommandError, Result};
@@ -17,7 +18,8 @@ pub(super) fn load(dir: &Path, lock: Lock) -> Result<Registry> {
     let domain = read_domain(&dir.join("domain.json"))?;
     let roles_path = dir.join("roles.json");
     let mut roles = BTreeMap::new();
-    for role in read_json::<RolesFile>(&roles_path)?.roles {
+    let file = read_json::<RolesFile>(&roles_path)?;
+    for role in file.roles {
         let name = role.name.clone();
         if roles.insert(name.clone(), role).is_some() {
             return Err(corrupt(&roles_path, None, &format!("{name} occurs twice")));
@@ -31,6 +33,7 @@ pub(super) fn load(dir: &Path, lock: Lock) -> Result<Registry> {
         groups: BTreeSet::from_iter(groups),
         devices: BTreeMap::new(),
         owners: HashMap::new(),
+        approvals: Approvals::load(dir, file.approvals)?,
         changed: Changed::default(),
         _lock: lock,
     };

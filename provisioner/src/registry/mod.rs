@@ -6,6 +6,7 @@
 //! roles.json groups.json
 //! devices/<xx>.jsonl     one device a line, sorted by id; xx: first octet of SHA-256 of the id
 //! root/<version>.json    signed roots
+//! approvals.jsonl      of roles that several persons give: what was approved, and what waits, one device a line
 //! join-tokens.jsonl      one join token a line, sorted by id: what it allows, and who used it
 //! pending/               requests that wait for the operator, rejections, counts of refusals
 //! published/             manifest.json and shard/<sha256>.json of the last publish, distribution.json: what brokers have of it
@@ -17,6 +18,7 @@
 //! Every file is replaced at once or not at all. A file that cannot be read is a refusal that names
 //! file and line, never an empty registry.
 
+mod approvals;
 mod atomic;
 mod backed_up;
 mod broker_settings;
@@ -31,6 +33,7 @@ mod prepared;
 mod published;
 mod tokens;
 
+pub(crate) use approvals::{Ground, HeldBack, Matter, Progress, Rule, RuleChange};
 pub(crate) use atomic::{Batch, replace_file, sync_directory};
 pub(crate) use backed_up::BackedUp;
 pub(crate) use broker_settings::BrokerSettings;
@@ -43,6 +46,7 @@ pub(crate) use pending::{MOST as MOST_WAITING, Pending, PendingRequest};
 pub(crate) use tokens::{TokenRecord, TokenUse, Tokens};
 
 use crate::error::{CommandError, Exit, Result};
+use approvals::{Approvals, RulesText};
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName, TrustDomain};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::limits;
@@ -61,6 +65,7 @@ pub(crate) struct Registry {
     groups: BTreeSet<GroupName>,
     devices: BTreeMap<DeviceId, DeviceRecord>,
     owners: HashMap<KeyId, DeviceId>,
+    approvals: Approvals,
     changed: Changed,
     _lock: Lock,
 }
@@ -117,7 +122,10 @@ impl Registry {
         atomic::write(
             dir,
             "roles.json",
-            &pretty(&RolesFile { roles: Vec::new() })?,
+            &pretty(&RolesFile {
+                roles: Vec::new(),
+                approvals: None,
+            })?,
         )?;
         atomic::write(
             dir,
@@ -242,6 +250,8 @@ impl Registry {
         for key in &device.keys {
             self.owners.insert(key.key.id(), device.id.clone());
         }
+        let before = self.devices.get(&device.id);
+        self.approvals.note(before, &device);
         self.changed
             .buckets
             .insert(DeviceRecord::bucket_of(&device.id));
@@ -254,6 +264,9 @@ impl Registry {
     /// # Errors
     /// More roles than a manifest may have.
     pub(crate) fn put_role(&mut self, role: Role) -> Result<()> {
+        if self.roles.get(&role.name) != Some(&role) {
+            self.approvals.note_role(&role);
+        }
         self.roles.insert(role.name.clone(), role);
         judge_count(self.roles.len(), limits::ROLES, "roles")?;
         self.changed.roles = true;
@@ -281,14 +294,23 @@ impl Registry {
         self.changed.groups |= self.groups.remove(name);
     }
 
-    /// Writes what changed: roles and groups before the devices that have them.
+    /// Writes what changed: approvals before the rules and devices that need them, roles and groups before the devices that
+    /// have them.
     ///
     /// # Errors
     /// The system refuses. Each file is then as before or as it should be.
     pub(crate) fn save(&mut self) -> Result<()> {
+        if self.approvals.devices_changed {
+            atomic::write(&self.dir, approvals::FILE, &self.approvals.lines()?)?;
+            self.approvals.devices_changed = false;
+            self.changed.roles = true; // it keeps the number of the next decision
+        }
         if self.changed.roles {
-            let roles = self.roles.values().cloned().collect();
-            atomic::write(&self.dir, "roles.json", &pretty(&RolesFile { roles })?)?;
+            let roles = RolesFile {
+                roles: self.roles.values().cloned().collect(),
+                approvals: self.approvals.rules_text(),
+            };
+            atomic::write(&self.dir, "roles.json", &pretty(&roles)?)?;
         }
         if self.changed.groups {
             let groups = self.groups.iter().cloned().collect();
@@ -360,6 +382,8 @@ fn judge_form(device: &DeviceRecord) -> Result<()> {
 #[serde(deny_unknown_fields)]
 struct RolesFile {
     roles: Vec<Role>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    approvals: Option<RulesText>,
 }
 
 #[derive(Deserialize, Serialize)]

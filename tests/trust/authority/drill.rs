@@ -96,6 +96,37 @@ fn a_fleet_recovers_from_a_stolen_registrar_key() {
 }
 
 #[test]
+fn the_last_honest_publish_is_named_where_the_registry_has_those_of_the_thief() {
+    let place = Place::farm("");
+    place.enroll("pump-1");
+    place.enroll("pump-2");
+    place.publish("");
+    // On the operator's machine itself, before anybody noticed.
+    for id in ["pump-1", "pump-2"] {
+        let revoke = format!("device revoke {id} --yes --no-publish");
+        place.run(&revoke).succeeded();
+        place.publish("");
+    }
+    place
+        .run(&format!("{ROTATE} --from 9"))
+        .refused(1, "sequence-not-kept");
+    assert_eq!(place.run("root show --json").json()["newest"], 1);
+    let said = place.run(&format!("{ROTATE} --from 1 --json")).json();
+    assert_eq!(said["republished"]["honest_sequence"], 1);
+    assert_eq!(
+        said["unpublished_devices"],
+        serde_json::json!(["pump-1", "pump-2"])
+    );
+    place.run("publish --again --to recovered").succeeded();
+    assert_eq!(states(&place.read("recovered")), ["Active", "Active"]);
+    // The same without a new key, where somebody confirms it.
+    let from = "publish --keys keys --unsynchronized-clock --refresh --from 2 --to second";
+    place.run(from).refused(1, "not-confirmed");
+    place.run(&format!("{from} --yes")).succeeded();
+    assert_eq!(states(&place.read("second")), ["Revoked", "Active"]);
+}
+
+#[test]
 fn a_thief_who_wrote_the_highest_sequence_into_the_registry_leaves_room_under_the_new_root() {
     let place = Place::farm("");
     place.publish("");

@@ -1,7 +1,7 @@
 //! Signed documents: the general JWS JSON serialization (RFC 7515 section 7.2.1), read strictly,
 //! with as many signatures as a threshold asks for.
 
-use super::read::{Versioned, at_most, at_most_octets, read, write};
+use super::read::{Versioned, at_most, at_most_octets, malformed, read, write};
 use super::{Authority, DocumentRejection};
 use crate::json::{self, ObjectError, Value};
 use crate::key::{KeyId, SigningKey};
@@ -14,6 +14,8 @@ use std::collections::BTreeSet;
 /// A kind of signed document. Its `typ` alone says which rules hold.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum DocumentType {
+    /// What registrar keys sign together: that a device may have roles which no person gives alone.
+    Approval,
     /// What the registrar signs: roles, groups, shards.
     Manifest,
     /// What a device signs to be enrolled.
@@ -53,6 +55,7 @@ impl DocumentType {
     /// The `typ` of such documents (RFC 7515 section 4.1.9).
     pub const fn typ(self) -> &'static str {
         match self {
+            Self::Approval => "edgeseal-approval+json",
             Self::Manifest => "edgeseal-manifest+json",
             Self::Request => "edgeseal-request+json",
             Self::Root => "edgeseal-root+json",
@@ -63,6 +66,7 @@ impl DocumentType {
     /// The most octets that such a document may have.
     pub const fn octets(self) -> usize {
         match self {
+            Self::Approval => limits::APPROVAL_OCTETS,
             Self::Manifest => limits::MANIFEST_OCTETS,
             Self::Request | Self::Rotation => limits::REQUEST_OCTETS,
             Self::Root => limits::ROOT_OCTETS,
@@ -178,6 +182,34 @@ pub fn add_signatures(
     for key in keys {
         if !present.contains(&key.public().id()) {
             let signature = sign_one(kind, &text.payload, key);
+            text.signatures.push(signature);
+        }
+    }
+    at_most(limits::SIGNATURES, "signatures", text.signatures.len())?;
+    Ok(write(&text))
+}
+
+/// `document` with the signatures of `other` by the keys `wanted` that it lacks: both were signed in
+/// different places, at one time.
+///
+/// # Errors
+/// [`DocumentRejection`] when one of them is none of this kind, when they say different things, or when
+/// there would be more than [`limits::SIGNATURES`] signatures. No signature is judged.
+pub fn join_signatures(
+    document: &[u8],
+    other: &[u8],
+    kind: DocumentType,
+    wanted: &[KeyId],
+) -> Result<Vec<u8>, DocumentRejection> {
+    let present: BTreeSet<KeyId> = Unverified::parse(document, kind)?.kids().collect();
+    let kids: Vec<KeyId> = Unverified::parse(other, kind)?.kids().collect();
+    let mut text: JwsText = read(document, Versioned::No)?;
+    let other: JwsText = read(other, Versioned::No)?;
+    if text.payload != other.payload {
+        return Err(malformed("the two documents say different things"));
+    }
+    for (kid, signature) in kids.iter().zip(other.signatures) {
+        if wanted.contains(kid) && !present.contains(kid) {
             text.signatures.push(signature);
         }
     }

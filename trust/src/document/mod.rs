@@ -15,7 +15,9 @@ mod shard;
 
 pub use bundle::{BundleError, BundleReader, BundleRejection, BundleWriter};
 pub use digest::Digest;
-pub use jws_json::{DocumentType, Signed, Unverified, add_signatures, sign, signers, verify};
+pub use jws_json::{
+    DocumentType, Signed, Unverified, add_signatures, join_signatures, sign, signers, verify,
+};
 pub use manifest::Manifest;
 pub use reject::DocumentRejection;
 pub use root::{Authority, Root};

@@ -1,6 +1,7 @@
 //! How a device comes into a domain, and to its next key: join tokens and join files, enrollment
-//! requests, and requests for rotation.
+//! requests, requests for rotation, and approvals by several persons.
 
+mod approval;
 mod join;
 mod join_file;
 mod reject;
@@ -10,6 +11,7 @@ mod rotation;
 #[cfg(test)]
 mod tests;
 
+pub use approval::{Approval, ApprovalSubject};
 pub use join::{InvalidJoinId, JOIN_TYP, JoinDraft, JoinId, JoinToken};
 pub use join_file::{Broker, JoinFile, JoinFileRejection, Secret};
 pub use reject::{JoinRejection, RotationRejection};

@@ -125,6 +125,10 @@ impl Args {
         let kid = key.id();
         if let Some(present) = registry.devices().get(id) {
             judge_same_key(present, kid)?;
+            if registry.missing_approvals(present).is_some() {
+                let json = json!({ "kid": kid, "added": false });
+                return super::settled(registry, id, "nothing was changed", json);
+            }
             let state = state_word(present.state);
             let text = format!("{id} is there already, {state}; nothing was changed");
             return Ok(Report::new(
@@ -136,11 +140,11 @@ impl Args {
         self.dress(&mut device);
         registry.put_device(device)?;
         registry.save()?;
-        let text = format!("{id} added and active. {}", super::NEXT_PUBLISH);
-        Ok(Report::new(
-            text,
-            json!({ "device": id, "kid": kid, "state": DeviceState::Active, "added": true }),
-        ))
+        let done = match registry.missing_approvals(registry.device(id)?) {
+            None => format!("{id} added and active"),
+            Some(_) => format!("{id} added"),
+        };
+        super::settled(registry, id, &done, json!({ "kid": kid, "added": true }))
     }
 }
 

@@ -7,12 +7,12 @@ use crate::command::{Context, duration};
 use crate::confirm;
 use crate::enrollment::{DEFAULT_OVERLAP_SECONDS, Decision, Desk};
 use crate::error::{CommandError, Result};
-use crate::registry::{Access, DeviceRecord, state_word};
+use crate::registry::{Access, DeviceRecord, Registry, state_word};
 use crate::render::{Report, big_words};
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::registry::DeviceState;
 use edgeseal_trust::words::Words;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// What it is given.
 #[derive(clap::Args)]
@@ -54,9 +54,13 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
             args.approve_added(&mut desk, device)
         }
         Some(device) if !waits && !device.is_expected() => {
-            let json = json!({ "device": id, "state": device.state });
             if device.state == DeviceState::Active {
+                let registry = desk.registry();
+                if registry.missing_approvals(device).is_some() {
+                    return super::settled(registry, id, "nothing was changed", Value::Null);
+                }
                 let text = format!("{id} is active already; nothing was changed");
+                let json = json!({ "device": id, "state": device.state });
                 return Ok(Report::new(text, json));
             }
             let state = state_word(device.state);
@@ -83,11 +87,8 @@ impl Args {
         self.dress(&mut device);
         desk.registry_mut().put_device(device)?;
         desk.commit()?;
-        let text = format!("{id} is active. {}", super::NEXT_PUBLISH);
-        Ok(Report::new(
-            text,
-            json!({ "device": id, "state": DeviceState::Active }),
-        ))
+        let registry = desk.registry();
+        super::settled(registry, id, &self.done(registry)?, Value::Null)
     }
 
     /// A request that came over the broker, or by `registrar accept`.
@@ -102,15 +103,21 @@ impl Args {
         let dress = |device: &mut DeviceRecord| self.dress(device);
         let decision = desk.approve(kid, id, &dress, clock::now())?;
         desk.commit()?;
-        let state = desk.registry().device(id)?.state;
-        let text = match decision {
-            Decision::Rotated => format!("{id} has the new key {kid}. {}", super::NEXT_PUBLISH),
-            _ => format!("{id} is {}. {}", state_word(state), super::NEXT_PUBLISH),
+        let registry = desk.registry();
+        let done = match decision {
+            Decision::Rotated => format!("{id} has the new key {kid}"),
+            _ => self.done(registry)?,
         };
-        Ok(Report::new(
-            text,
-            json!({ "device": id, "kid": kid, "state": state, "decision": decision.word() }),
-        ))
+        let json = json!({ "kid": kid, "decision": decision.word() });
+        super::settled(registry, id, &done, json)
+    }
+
+    fn done(&self, registry: &Registry) -> Result<String> {
+        let device = registry.device(&self.id)?;
+        Ok(match registry.missing_approvals(device) {
+            None => format!("{} is {}", self.id, state_word(device.state)),
+            Some(_) => format!("the request of {} is approved", self.id),
+        })
     }
 
     fn ask(&self, words: &str) -> Result<()> {

@@ -59,7 +59,10 @@ pub(crate) fn run(
                 let line = record.position().map_or(0, csv::Position::line);
                 let device = columns.device(&record, import);
                 match device.and_then(|device| put(registry, device)) {
-                    Ok(Put::Added) => tally.added = tally.added.saturating_add(1),
+                    Ok(Put::Added { waits }) => {
+                        tally.added = tally.added.saturating_add(1);
+                        tally.waiting = tally.waiting.saturating_add(u64::from(waits));
+                    }
                     Ok(Put::Expected) => tally.expected = tally.expected.saturating_add(1),
                     Ok(Put::Present) => tally.present = tally.present.saturating_add(1),
                     Err(why) => tally.refuse(line, why.code, why.reason),
@@ -83,6 +86,8 @@ pub(crate) fn run(
 #[derive(Default)]
 struct Tally {
     added: u64,
+    /// Of those that were added.
+    waiting: u64,
     expected: u64,
     present: u64,
     bad: Vec<(u64, &'static str, String)>,
@@ -117,13 +122,21 @@ impl Tally {
         } else if applied && added > 0 {
             let _ = write!(text, "\n{}", super::NEXT_PUBLISH);
         }
+        if self.waiting > 0 {
+            let verb = if applied { "wait" } else { "would wait" };
+            let _ = write!(
+                text,
+                "\n{} of them {verb} for approvals of a role, and are pending until then: edgeseal approval list",
+                self.waiting
+            );
+        }
         let bad: Vec<_> = self
             .bad
             .iter()
             .map(|(line, code, reason)| json!({ "line": line, "code": code, "reason": reason }))
             .collect();
         let json = json!({
-            "added": added, "expected": expected, "present": present, "bad": bad, "applied": applied,
+            "added": added, "waiting_for_approvals": self.waiting, "expected": expected, "present": present, "bad": bad, "applied": applied,
         });
         Report {
             text,
@@ -135,8 +148,11 @@ impl Tally {
 
 /// What became of a line.
 enum Put {
-    /// The device is active.
-    Added,
+    /// The device is active, or waits for approvals of a role.
+    Added {
+        /// It waits.
+        waits: bool,
+    },
     /// The device is preauthorized: its request fills in the key.
     Expected,
     /// There was nothing to do.
@@ -155,8 +171,10 @@ fn put(registry: &mut Registry, device: DeviceRecord) -> Result<Put> {
             return Ok(Put::Present);
         }
     }
+    let id = device.id.clone();
     registry.put_device(device)?;
-    Ok(Put::Added)
+    let waits = registry.missing_approvals(registry.device(&id)?).is_some();
+    Ok(Put::Added { waits })
 }
 
 fn expect(registry: &mut Registry, device: DeviceRecord) -> Result<Put> {

@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::registry::{Access, DeviceRecord, state_word};
 use crate::render::Report;
 use clap::ValueEnum;
-use edgeseal_trust::id::{GroupName, RoleName};
+use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::registry::DeviceState;
 use serde_json::json;
 use std::fmt::Write as _;
@@ -40,23 +40,27 @@ enum State {
 /// The registry cannot be read.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let registry = context.open(Access::Read)?;
+    let held = registry.held_back()?;
     let devices: Vec<&DeviceRecord> = registry
         .devices()
         .values()
-        .filter(|device| args.matches(device))
+        .filter(|device| args.matches(device, held.state(device)))
         .collect();
     let width = devices.iter().map(|device| device.id.as_str().len()).max();
     let width = width.unwrap_or_default();
     let mut text = String::new();
     for device in &devices {
         let id = device.id.as_str();
-        let state = state_word(device.state);
+        let state = state_word(held.state(device));
         let _ = write!(text, "{id:width$}  {state:9}");
         for role in &device.roles {
             let _ = write!(text, " {role}");
         }
         for group in &device.groups {
             let _ = write!(text, " group:{group}");
+        }
+        if held.of(&device.id).is_some() {
+            text.push_str(" (waits for approvals)");
         }
         text.push('\n');
     }
@@ -66,14 +70,17 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         devices.len(),
         registry.devices().len()
     );
-    Ok(Report::new(text, json!({ "devices": devices })))
+    let waiting = devices.iter().map(|device| &device.id);
+    let waiting: Vec<&DeviceId> = waiting.filter(|id| held.of(id).is_some()).collect();
+    Ok(Report::new(
+        text,
+        json!({ "devices": devices, "waiting_for_approvals": waiting }),
+    ))
 }
 
 impl Args {
-    fn matches(&self, device: &DeviceRecord) -> bool {
-        let state = self
-            .state
-            .is_none_or(|state| state.wanted() == device.state);
+    fn matches(&self, device: &DeviceRecord, published: DeviceState) -> bool {
+        let state = self.state.is_none_or(|state| state.wanted() == published);
         let role = self
             .role
             .as_ref()

@@ -13,10 +13,14 @@ mod show;
 mod suspend;
 mod waiting;
 
-use super::Context;
+use super::{Context, approval};
 use crate::error::Result;
+use crate::registry::Registry;
 use crate::render::Report;
 use clap::Subcommand;
+use edgeseal_trust::id::DeviceId;
+use edgeseal_trust::registry::DeviceState;
+use serde_json::{Value, json};
 
 /// The verbs below `device`.
 #[derive(Subcommand)]
@@ -57,6 +61,31 @@ pub(crate) fn run(verb: Verb, context: &Context) -> Result<Report> {
         Verb::Show(args) => show::run(&args, context),
         Verb::Suspend(args) => suspend::run(&args, context),
     }
+}
+
+/// What is to be said of a device that the registry calls active: `done` is what the verb did. A device that waits for approvals is
+/// no member yet, and its state is pending.
+///
+/// # Errors
+/// The registry cannot be read.
+fn settled(registry: &Registry, id: &DeviceId, done: &str, also: Value) -> Result<Report> {
+    let device = registry.device(id)?;
+    let mut json = json!({ "device": id, "state": device.state });
+    let mut text = format!("{done}. {NEXT_PUBLISH}");
+    let told = approval::told(registry, registry.root()?.content(), id)?;
+    if let Some(object) = json.as_object_mut() {
+        if let Value::Object(also) = also {
+            object.extend(also);
+        }
+        if let Some(told) = told {
+            text = format!("{done}; {}", told.text);
+            if told.whole {
+                object.insert("state".to_owned(), json!(DeviceState::Pending));
+            }
+            object.insert("approvals".to_owned(), told.json);
+        }
+    }
+    Ok(Report::new(text, json))
 }
 
 /// What every device learns only from the next manifest.

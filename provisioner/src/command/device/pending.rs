@@ -1,11 +1,12 @@
 //! `edgeseal device pending`.
 
-use crate::command::Context;
+use crate::command::{Context, approval};
 use crate::error::Result;
-use crate::registry::Access;
+use crate::registry::{Access, Matter, Registry};
 use crate::render::{Report, escaped};
+use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::registry::DeviceState;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::fmt::Write as _;
 
 /// What it is given.
@@ -52,6 +53,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         let words = device.request_words.as_deref().unwrap_or_default();
         let _ = writeln!(text, "{}: added from its request\n  {words}", device.id);
     }
+    let (approvals, held) = waiting_for_approvals(&registry, args.most)?;
+    text.push_str(&approvals);
     let expected = registry.devices().values();
     let expected = expected.filter(|device| device.is_expected()).count();
     let count = waiting.len().saturating_add(by_hand.len());
@@ -59,6 +62,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         text,
         "{count} requests wait, {expected} devices are expected"
     );
+    if !held.is_empty() {
+        let _ = write!(text, ", {} devices wait for approvals", held.len());
+    }
     for (code, refused) in pending.refused() {
         let _ = write!(
             text,
@@ -75,9 +81,32 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let json = json!({
         "pending": waiting,
         "added_from_request": by_hand,
+        "waiting_for_approvals": held,
         "expected": expected,
         "rejected": rejected,
         "refused": pending.refused(),
     });
     Ok(Report::new(text, json))
+}
+
+/// The devices that wait for approvals of a role, in words and for programs.
+fn waiting_for_approvals(registry: &Registry, most: usize) -> Result<(String, Vec<Value>)> {
+    let waiting = registry.approvals_waiting().into_iter();
+    let devices: Vec<DeviceId> = waiting
+        .filter_map(|matter| match matter {
+            Matter::Device(id) => Some(id),
+            Matter::Role(_) => None,
+        })
+        .collect();
+    let root = registry.root()?;
+    let (mut text, mut rows) = (String::new(), Vec::new());
+    for (number, id) in devices.iter().enumerate() {
+        if let Some(told) = approval::told(registry, root.content(), id)? {
+            if number < most {
+                let _ = writeln!(text, "{id}: {}", told.text);
+            }
+            rows.push(told.json);
+        }
+    }
+    Ok((text, rows))
 }

@@ -68,15 +68,19 @@ pub(crate) fn run(
     device.request_words = (!is_approved).then(|| words.clone());
     registry.put_device(device)?;
     registry.save()?;
-    let text = if is_approved {
-        format!("the words match: {id} is active. {}", super::NEXT_PUBLISH)
-    } else {
-        format!(
-            "{id} is pending. `edgeseal-agent identity request` on the device shows these words:\n\n{}\n\n\
-             If it does: edgeseal device approve {id} --words \"{words}\"",
-            big_words(&words)
-        )
-    };
+    if is_approved {
+        let done = match registry.missing_approvals(registry.device(id)?) {
+            None => format!("the words match: {id} is active"),
+            Some(_) => "the words match".to_owned(),
+        };
+        let json = json!({ "kid": kid, "words": words });
+        return super::settled(registry, id, &done, json);
+    }
+    let text = format!(
+        "{id} is pending. `edgeseal-agent identity request` on the device shows these words:\n\n{}\n\n\
+         If it does: edgeseal device approve {id} --words \"{words}\"",
+        big_words(&words)
+    );
     Ok(report(text, id, &request, state))
 }
 

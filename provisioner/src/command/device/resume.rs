@@ -63,7 +63,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     }
     registry.put_device(device)?;
     registry.save()?;
-    let done = format!("{id} is active again; what it signed before now stays refused");
-    let json = json!({ "device": id, "state": DeviceState::Active, "not_before": reading.time, "changed": true });
+    let waits = registry.missing_approvals(registry.device(id)?);
+    let (state, is) = match waits.filter(|missing| missing.whole) {
+        None => (DeviceState::Active, "active again"),
+        Some(_) => (
+            DeviceState::Pending,
+            "not suspended any more, and waits for approvals (edgeseal approval list)",
+        ),
+    };
+    let done = format!("{id} is {is}; what it signed before now stays refused");
+    let json = json!({ "device": id, "state": state, "not_before": reading.time, "changed": true });
     plan.carry_out(&mut registry, context, &done, json)
 }

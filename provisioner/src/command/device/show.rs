@@ -1,8 +1,8 @@
 //! `edgeseal device show`.
 
-use crate::command::Context;
+use crate::command::{Context, approval};
 use crate::error::Result;
-use crate::registry::{Access, key_state_word, state_word};
+use crate::registry::{Access, Ground, key_state_word, state_word};
 use crate::render::{Report, big_words, escaped};
 use edgeseal_trust::id::DeviceId;
 use serde_json::json;
@@ -20,11 +20,12 @@ pub(crate) struct Args {
 /// Shows all that the registry says of a device.
 ///
 /// # Errors
-/// No such device.
+/// No such device, or an approval does not verify.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let registry = context.open(Access::Read)?;
     let device = registry.device(&args.id)?;
-    let mut text = format!("{}: {}", device.id, state_word(device.state));
+    let held = registry.held_back()?;
+    let mut text = format!("{}: {}", device.id, state_word(held.state(device)));
     if let Some(reason) = &device.reason {
         let _ = write!(text, " ({})", escaped(reason));
     }
@@ -46,7 +47,39 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     if let Some(words) = &device.request_words {
         let _ = write!(text, "\n  words of its request:\n{}", big_words(words));
     }
-    Ok(Report::new(text, json!({ "device": device })))
+    let grounds = registry.grounds(device);
+    for ground in &grounds {
+        let _ = match ground {
+            Ground::Before { roles } => write!(
+                text,
+                "\n  role {}: had it before its rule was set",
+                listed(roles)
+            ),
+            Ground::Approved { roles, at, by } => write!(
+                text,
+                "\n  role {}: approved on {} by {}",
+                listed(roles),
+                at.date(),
+                listed(by)
+            ),
+        };
+    }
+    let approvals = match held.of(&device.id) {
+        None => None,
+        Some(_) => approval::told(&registry, registry.root()?.content(), &device.id)?,
+    };
+    if let Some(told) = &approvals {
+        let _ = write!(text, "\n  {}", told.text);
+    }
+    Ok(Report::new(
+        text,
+        json!({
+            "device": device,
+            "published_state": held.state(device),
+            "grounds": grounds,
+            "approvals": approvals.map(|told| told.json),
+        }),
+    ))
 }
 
 fn listed<T: ToString>(items: &[T]) -> String {

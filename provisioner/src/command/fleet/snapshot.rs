@@ -24,13 +24,14 @@ impl Snapshot {
     /// Takes it.
     ///
     /// # Errors
-    /// The last publish cannot be read.
+    /// The last publish cannot be read, or an approval does not verify.
     pub(super) fn of(registry: &Registry) -> Result<Self> {
         let last = registry.manifest()?;
         let last = last.as_ref().map(Document::content);
+        let held = registry.held_back()?;
         let mut keys = HashMap::new();
         for device in registry.devices().values() {
-            for key in device.entry().peer_keys() {
+            for key in held.entry(device).peer_keys() {
                 keys.insert(key.key.id(), key);
             }
         }
@@ -39,7 +40,7 @@ impl Snapshot {
             domain: registry.domain().clone(),
             published: last.map(|last| (last.root_version, last.sequence)),
             devices: devices
-                .map(|device| (device.id.clone(), device.state))
+                .map(|device| (device.id.clone(), held.state(device)))
                 .collect(),
             keys,
         })

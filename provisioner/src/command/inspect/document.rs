@@ -6,7 +6,7 @@ use crate::error::{CommandError, Result};
 use edgeseal_trust::document::{
     Document, DocumentRejection, DocumentType, Manifest, Root, Shard, Unverified,
 };
-use edgeseal_trust::enrollment::EnrollmentRequest;
+use edgeseal_trust::enrollment::{Approval, EnrollmentRequest};
 use edgeseal_trust::words::Words;
 use serde_json::Value;
 
@@ -15,6 +15,7 @@ pub(crate) fn inspect(octets: &[u8], trust: &Trust) -> Result<Option<Finding>> {
     let line = octets.strip_suffix(b"\n").unwrap_or(octets);
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let signed = [
+        DocumentType::Approval,
         DocumentType::Root,
         DocumentType::Manifest,
         DocumentType::Request,
@@ -25,6 +26,7 @@ pub(crate) fn inspect(octets: &[u8], trust: &Trust) -> Result<Option<Finding>> {
             let content = serde_json::from_slice(document.claimed_payload());
             let content: Value = content.unwrap_or(Value::Null);
             let mut finding = match kind {
+                DocumentType::Approval => approval(line)?,
                 DocumentType::Manifest => manifest(line, trust)?,
                 DocumentType::Request => request(line)?,
                 DocumentType::Root => root(line, trust)?,
@@ -97,6 +99,17 @@ fn request(octets: &[u8]) -> Result<Finding> {
             "The sender has the private key; the rest is its own word.\nwords: {}",
             request.words
         ),
+        content: Value::Null,
+    })
+}
+
+/// Whose keys count, only the registry can say.
+fn approval(octets: &[u8]) -> Result<Finding> {
+    Document::<Approval>::load(octets).map_err(|why| refused(&why))?;
+    Ok(Finding {
+        kind: "approval",
+        verified_by: None,
+        summary: String::new(),
         content: Value::Null,
     })
 }

@@ -6,7 +6,7 @@ use crate::command::{Context, Signing, duration};
 use crate::error::{CommandError, Result};
 use crate::keys::{self, PassphraseSource};
 use crate::registry::{Access, Batch, Registry, TokenRecord, replace_file};
-use crate::render::{Report, progress};
+use crate::render::{Report, notice, progress};
 use edgeseal_trust::enrollment::{Broker, JoinDraft, JoinFile, JoinId, Secret};
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
 use edgeseal_trust::key::SigningKey;
@@ -87,6 +87,15 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let now = judged_clock(args.signing.unsynchronized_clock)?;
     for role in &args.roles {
         registry.role(role)?;
+    }
+    for role in &args.roles {
+        if let Some(rule) = registry.rule(role) {
+            let count = rule.approvals;
+            let line = format!(
+                "note: the role {role} takes {count} approvals for each device that joins with it: edgeseal approval"
+            );
+            notice(context.style, &line);
+        }
     }
     for group in &args.groups {
         registry.judge_group(group)?;

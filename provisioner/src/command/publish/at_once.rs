@@ -1,17 +1,16 @@
 //! Publishing as a part of another verb: a revocation is worth nothing before it has reached the devices.
 
 use super::deliver::{carried_json, carried_text, not_distributed};
+use super::waiting::{self, Waiting};
 use super::{Fleet, Outcome, Signers, Wish, sign_with};
-use crate::command::{Context, Reach, Signing, duration};
-use crate::distribution::{self, Arrived, Shards};
+use crate::command::{Context, Reach, Signing};
+use crate::distribution::{self, Shards};
 use crate::error::{CommandError, Exit, Result};
 use crate::mqtt::Endpoint;
 use crate::registry::Registry;
 use crate::render::Report;
 use edgeseal_trust::document::{Document, Manifest};
 use serde_json::{Value, json};
-use std::fmt::Write as _;
-use std::time::Duration;
 
 /// The options.
 #[derive(clap::Args)]
@@ -21,19 +20,10 @@ pub(crate) struct AtOnce {
     #[command(flatten)]
     reach: Reach,
     /// Change only the registry: the next publish carries it
-    #[arg(long)]
+    #[arg(long, conflicts_with = "wait")]
     no_publish: bool,
-    /// Wait until every agent says that it has applied it, so long at most; 60s unless said otherwise
-    #[arg(
-        long,
-        value_name = "DURATION",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "60s",
-        value_parser = duration::parse,
-        conflicts_with = "no_publish"
-    )]
-    wait: Option<u64>,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// What will be done once the registry is changed.
@@ -70,7 +60,7 @@ impl AtOnce {
                 Plan::Ready(Box::new(Ready {
                     signers,
                     endpoint,
-                    wait_seconds: self.wait,
+                    wait_seconds: self.waiting.seconds,
                 }))
             }
             (true, None) => Plan::Missing("the domain has no broker (edgeseal domain broker)"),
@@ -142,13 +132,10 @@ impl Ready {
         );
         let mut applied = None;
         if let Some(seconds) = self.wait_seconds {
-            let patience = Duration::from_secs(seconds);
-            let arrived = distribution::wait(registry, endpoint, patience, context.style)?;
-            if !arrived.missing.is_empty() {
-                return Err(not_everywhere(&arrived, seconds, &stands, sequence));
-            }
-            let _ = write!(text, "\nAll {} agents have applied it.", arrived.applied);
-            applied = Some(arrived.applied);
+            let style = context.style;
+            let count = waiting::everywhere(registry, endpoint, seconds, &stands, style)?;
+            text.push_str(&waiting::applied_text(count));
+            applied = Some(count);
         }
         let carried = carried_json(&carried);
         let json = json!({ "sequence": sequence, "broker": carried, "applied": applied });
@@ -185,31 +172,13 @@ fn is_published(registry: &Registry) -> Result<bool> {
     };
     let root = registry.root()?;
     if last.root_version != root.content().version
-        || !last.roles.iter().eq(registry.roles().values())
+        || !last.roles.iter().eq(registry.published_roles())
         || !last.groups.iter().eq(registry.groups())
     {
         return Ok(false);
     }
     let fleet = Fleet::of(registry, Manifest::shard_count(last))?;
     Ok(fleet.digests() == last.shards)
-}
-
-fn not_everywhere(arrived: &Arrived, seconds: u64, stands: &str, sequence: u64) -> CommandError {
-    let missing = arrived.missing.iter().take(SHOWN);
-    let mut missing: Vec<String> = missing.map(ToString::to_string).collect();
-    if arrived.missing.len() > SHOWN {
-        missing.push("...".to_owned());
-    }
-    let all = arrived.applied.saturating_add(arrived.missing.len());
-    let reason = format!(
-        "{stands}published as sequence {sequence}; after {} {} of {all} agents say that they have applied it; not yet: {}",
-        duration::show(seconds),
-        arrived.applied,
-        missing.join(", ")
-    );
-    CommandError::new(Exit::TemporaryFailure, "not-everywhere", reason).hint(
-        "those that are switched off learn of it when they are back: edgeseal fleet status --watch",
-    )
 }
 
 fn not_signed(mut why: CommandError, stands: &str) -> CommandError {
@@ -224,4 +193,3 @@ fn not_signed(mut why: CommandError, stands: &str) -> CommandError {
 
 /// What every device learns only from the next manifest.
 const NEXT_PUBLISH: &str = "The other devices learn of it with the next publish.";
-const SHOWN: usize = 10;

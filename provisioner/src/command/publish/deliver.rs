@@ -1,7 +1,7 @@
 //! Where a publish goes: a bundle file, a broker, or both.
 
-use super::bundle;
 use super::next::Signed;
+use super::{bundle, waiting};
 use crate::command::Reach;
 use crate::distribution::{self, Published, Shards};
 use crate::error::{CommandError, Result};
@@ -99,6 +99,41 @@ impl Targets {
             }
         };
         Ok(report(registry, signed, written, carried))
+    }
+
+    /// Refuses to wait for agents that nothing is sent to.
+    ///
+    /// # Errors
+    /// There is no broker among the targets.
+    pub(super) fn judge_waiting(&self) -> Result<()> {
+        if self.broker.is_some() {
+            return Ok(());
+        }
+        let reason = "--wait listens at a broker, and this publish goes to a file alone";
+        Err(CommandError::usage("wait-without-broker", reason)
+            .hint("name a broker with --broker or --to, or leave --wait out"))
+    }
+
+    /// Waits until the agents say that they have applied what was delivered.
+    ///
+    /// # Errors
+    /// `not-everywhere`; the connection. What `report` says stands.
+    pub(super) fn wait(
+        &self,
+        registry: &Registry,
+        seconds: u64,
+        mut report: Report,
+        style: Style,
+    ) -> Result<Report> {
+        let Some(broker) = &self.broker else {
+            return Ok(report);
+        };
+        let applied = waiting::everywhere(registry, broker, seconds, "", style)?;
+        report.text.push_str(&waiting::applied_text(applied));
+        if let Some(object) = report.json.as_object_mut() {
+            object.insert("applied".to_owned(), applied.into());
+        }
+        Ok(report)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The devices of the registry, laid out in shards.
 
 use crate::error::{CommandError, Result};
-use crate::registry::Registry;
+use crate::registry::{HeldBack, Registry};
 use edgeseal_trust::document::{
     DeviceEntry, Digest, Document, DocumentRejection, Manifest, Shard, shard_of,
 };
@@ -12,19 +12,22 @@ use std::collections::{BTreeMap, HashSet};
 /// Every shard as it would be published now, in the order of indices.
 pub(crate) struct Fleet {
     shards: Vec<(Digest, Vec<u8>)>,
+    held: HeldBack,
 }
 
 impl Fleet {
     /// Lays out the registry: a power of two of shards with some hundred devices each, never fewer
-    /// than `at_least`, because another number rewrites every shard.
+    /// than `at_least`, because another number rewrites every shard. A role that several persons give is
+    /// in it only where they have approved it: nothing is published by another way.
     ///
     /// # Errors
-    /// A shard is larger than any may be.
+    /// A shard is larger than any may be, or an approval does not verify.
     pub(crate) fn of(registry: &Registry, at_least: u32) -> Result<Self> {
         let count = shard_count(registry.devices().len()).max(at_least);
+        let held = registry.held_back()?;
         let mut parts: BTreeMap<u32, Vec<DeviceEntry>> = BTreeMap::new();
         for device in registry.devices().values() {
-            let entry = device.entry();
+            let entry = held.entry(device);
             parts
                 .entry(shard_of(&entry.id, count))
                 .or_default()
@@ -38,12 +41,17 @@ impl Fleet {
         let shards: std::result::Result<_, DocumentRejection> = (0..count).map(shard).collect();
         let shards =
             shards.map_err(|why| CommandError::no(why.code(), format!("the devices: {why}")))?;
-        Ok(Self { shards })
+        Ok(Self { shards, held })
     }
 
     /// The digests, as the manifest lists them.
     pub(crate) fn digests(&self) -> Vec<Digest> {
         self.shards.iter().map(|(digest, _)| *digest).collect()
+    }
+
+    /// What is in it with less than the registry says.
+    pub(crate) const fn held(&self) -> &HeldBack {
+        &self.held
     }
 
     /// The shards with their digests.
@@ -117,7 +125,7 @@ pub(crate) fn changed_devices(
         if unchanged_shards.contains(&shard_of(&device.id, count)) {
             continue;
         }
-        let entry = device.entry();
+        let entry = fleet.held.entry(device);
         if before.get(&device.id) == Some(&entry) {
             same.insert(entry.id);
         } else {

@@ -7,15 +7,21 @@ mod complete;
 mod deliver;
 mod fleet;
 mod next;
+mod older;
 mod sign;
 mod signers;
+mod waiting;
 
 pub(crate) use at_once::AtOnce;
 pub(crate) use fleet::{Fleet, changed_devices, has_unpublished};
-pub(crate) use next::{Outcome, Signed, Wish, is_prepared, sign_next, sign_with};
-pub(crate) use signers::Signers;
+pub(crate) use next::{
+    Outcome, Prepared, Signed, Wish, is_prepared, prepared, sign_next, sign_with,
+};
+pub(crate) use older::older;
+pub(crate) use signers::{Signers, open_some};
 
 use super::{Context, Reach, Signing};
+use crate::confirm;
 use crate::distribution::Shards;
 use crate::error::{CommandError, Result};
 use crate::registry::Access;
@@ -23,6 +29,7 @@ use crate::render::Report;
 use clap::Subcommand;
 use deliver::{Targets, is_url};
 use std::path::PathBuf;
+use waiting::Waiting;
 
 /// What it is given.
 #[derive(clap::Args)]
@@ -32,7 +39,7 @@ use std::path::PathBuf;
     Examples:\n  edgeseal publish --keys /media/usb/farm-keys\n  \
     edgeseal publish --keys ~/farm-keys --to mqtts://broker.farm --ca ca.pem --to /media/usb/bundle.edgeseal\n  \
     edgeseal publish --keys ~/farm-keys --passphrase-file pass.txt --refresh --days 30\n  \
-    edgeseal publish --again --to copy.edgeseal"
+    edgeseal publish --keys ~/farm-keys --wait=10m\n  edgeseal publish --again --to copy.edgeseal"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -51,7 +58,7 @@ pub(crate) struct Args {
     /// backup
     #[arg(long, value_name = "N", conflicts_with = "again")]
     sequence: Option<u64>,
-    /// Do not ask when the clock is before the last manifest
+    /// Do not ask when the clock is before the last manifest, or what --from changes
     #[arg(long)]
     yes: bool,
     /// Hand the last publish out again; nothing is signed
@@ -60,12 +67,18 @@ pub(crate) struct Args {
     /// Sign what was published last once more, so that it does not expire; changes since then wait
     #[arg(long, conflicts_with = "again")]
     refresh: bool,
+    /// With --refresh: the content of this sequence, from before the last publish, after a theft; devices that were revoked since are
+    /// believed again
+    #[arg(long, value_name = "N", requires = "refresh")]
+    from: Option<u64>,
     /// Publish this prepared manifest, now that it has its signatures
     #[arg(long, value_name = "FILE", conflicts_with_all = ["again", "refresh", "days", "sequence"])]
     signed: Option<PathBuf>,
     /// Put every shard on the broker, also those that it should have
     #[arg(long)]
     all_shards: bool,
+    #[command(flatten)]
+    waiting: Waiting,
 }
 
 /// The verb below `publish`.
@@ -96,6 +109,9 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     };
     let mut registry = context.open(access)?;
     let targets = Targets::of(&args.to, &args.reach, &registry)?;
+    if args.waiting.seconds.is_some() {
+        targets.judge_waiting()?;
+    }
     let signed = if args.again {
         let manifest = registry.manifest()?.ok_or_else(never_published)?;
         let shards_changed = 0;
@@ -106,11 +122,20 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     } else if let Some(file) = &args.signed {
         complete::run(file, &registry)?
     } else {
+        let older = args.from.map(|from| older(&registry, from)).transpose()?;
+        if let Some(older) = older.as_ref().filter(|_| !args.yes) {
+            let changes = changes::between(&registry, older)?.join("\n  ");
+            let sequence = older.sequence;
+            confirm::ask(&format!(
+                "The content of sequence {sequence} again; it changes:\n  {changes}\nPublish it?"
+            ))?;
+        }
         let wish = Wish {
             days: args.days,
             sequence: args.sequence,
             yes: args.yes,
             refresh: args.refresh,
+            older,
         };
         if args.sequence.is_none() {
             targets.judge(&registry, context.style)?;
@@ -125,7 +150,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     } else {
         Shards::Changed
     };
-    targets.deliver(&registry, &signed, shards, context.style)
+    let report = targets.deliver(&registry, &signed, shards, context.style)?;
+    match args.waiting.seconds {
+        Some(seconds) => targets.wait(&registry, seconds, report, context.style),
+        None => Ok(report),
+    }
 }
 
 /// There is no manifest yet.

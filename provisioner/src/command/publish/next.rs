@@ -13,6 +13,7 @@ use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::document::{
     Digest, Document, DocumentRejection, DocumentType, Manifest, Root, Unverified, sign,
 };
+use edgeseal_trust::key::KeyId;
 use edgeseal_trust::time::UnixTime;
 use std::path::PathBuf;
 
@@ -27,6 +28,8 @@ pub(crate) struct Wish {
     pub(crate) yes: bool,
     /// The content of the last manifest once more, whatever the registry says by now.
     pub(crate) refresh: bool,
+    /// With `refresh`: of this manifest instead, which was published before the last one.
+    pub(crate) older: Option<Manifest>,
 }
 
 /// What became of it.
@@ -52,8 +55,8 @@ pub(crate) struct Prepared {
     pub(crate) path: PathBuf,
     /// Its sequence.
     pub(crate) sequence: u64,
-    /// How many signatures it has.
-    pub(crate) signatures: usize,
+    /// The keys whose signatures it carries.
+    pub(crate) signed_by: Vec<KeyId>,
     /// How many the root asks for.
     pub(crate) needed: usize,
 }
@@ -120,7 +123,7 @@ pub(crate) fn sign_with(
         return Ok(Outcome::Prepared(Prepared {
             path: registry.keep_prepared(&document, changed)?,
             sequence,
-            signatures: keys.len(),
+            signed_by: keys.iter().map(|key| key.public().id()).collect(),
             needed: needed(root),
         }));
     }
@@ -152,7 +155,7 @@ fn draft(
         sequence,
         issued_at: now,
         expires_at: now.plus(days.saturating_mul(DAY)),
-        roles: registry.roles().values().cloned().collect(),
+        roles: registry.published_roles().cloned().collect(),
         groups: registry.groups().iter().cloned().collect(),
         shards: Vec::new(),
     };
@@ -162,6 +165,7 @@ fn draft(
             manifest.shards = fleet.digests();
         }
         (None, Some(last)) => {
+            let last = wish.older.as_ref().unwrap_or(last);
             manifest.roles.clone_from(&last.roles);
             manifest.groups.clone_from(&last.groups);
             manifest.shards.clone_from(&last.shards);
@@ -181,14 +185,24 @@ fn fleet(registry: &mut Registry, last: Option<&Manifest>, reading: ClockReading
 impl Prepared {
     /// The manifest, as an error of a verb that was to publish it: `done` says what stands nevertheless.
     pub(crate) fn waits(&self, done: &str) -> CommandError {
-        let (path, have, needed) = (self.path.display(), self.signatures, self.needed);
+        let (path, have, needed) = (self.path.display(), self.signed_by.len(), self.needed);
         let reason = format!(
             "{done}sequence {} waits in {path}: it has {have} of the {needed} signatures that the root asks for",
             self.sequence
         );
-        CommandError::new(Exit::TemporaryFailure, "signatures-missing", reason).hint(format!(
-            "where another registrar key is: edgeseal publish sign {path} --keys DIR; then here: edgeseal publish --signed {path}"
-        ))
+        CommandError::new(Exit::TemporaryFailure, "signatures-missing", reason).hint(self.next())
+    }
+
+    /// What is to be done next.
+    pub(crate) fn next(&self) -> String {
+        let path = self.path.display();
+        let publish = format!("edgeseal publish --signed {path}");
+        match self.signed_by.len() < self.needed {
+            true => format!(
+                "where another registrar key is: edgeseal publish sign {path} --keys DIR; then here: {publish}"
+            ),
+            false => publish,
+        }
     }
 }
 
@@ -197,14 +211,27 @@ impl Prepared {
 /// # Errors
 /// The registry cannot be read.
 pub(crate) fn is_prepared(registry: &Registry) -> Result<bool> {
+    if registry.prepared()?.is_none() {
+        return Ok(false);
+    }
+    let last = registry.manifest()?;
+    let last = last.as_ref().map(Document::content);
+    let fleet = Fleet::of(registry, last.map_or(1, Manifest::shard_count))?;
+    Ok(prepared(registry, &fleet)?.is_some_and(|(_, is_current)| is_current))
+}
+
+/// The manifest that waits for signatures, where it may still be published, and whether it has the devices as they are.
+///
+/// # Errors
+/// The registry cannot be read.
+pub(crate) fn prepared(registry: &Registry, fleet: &Fleet) -> Result<Option<(Prepared, bool)>> {
     let (root, last) = (registry.root()?, registry.manifest()?);
     let last = last.as_ref().map(Document::content);
-    let Some((_, prepared)) = registry.prepared()? else {
-        return Ok(false);
+    let waits = waiting(registry, root.content(), last, clock::read())?;
+    let Some((waits, (_, document))) = waits.zip(registry.prepared()?) else {
+        return Ok(None);
     };
-    let waits = waiting(registry, root.content(), last, clock::read())?.is_some();
-    let fleet = Fleet::of(registry, last.map_or(1, Manifest::shard_count))?;
-    Ok(waits && prepared.content().shards == fleet.digests())
+    Ok(Some((waits, document.content().shards == fleet.digests())))
 }
 
 /// A prepared manifest that may still be published: what waits for signatures is more than a refresh, and no timer takes its place.
@@ -226,7 +253,7 @@ fn waiting(
     Ok(is_next.then(|| Prepared {
         path,
         sequence: manifest.sequence,
-        signatures: signed.map_or(0, |signed| signed.kids().count()),
+        signed_by: signed.map_or_else(|_| Vec::new(), |signed| signed.kids().collect()),
         needed: needed(root),
     }))
 }

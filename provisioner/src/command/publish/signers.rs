@@ -58,7 +58,7 @@ pub(super) fn needed(root: &Root) -> usize {
 ///
 /// # Errors
 /// There is no such file, or no passphrase opens one.
-pub(super) fn open_some(
+pub(crate) fn open_some(
     signing: &Signing,
     most: usize,
     is_wanted: impl Fn(&SigningKey) -> bool,

@@ -1,6 +1,6 @@
 //! `edgeseal registrar rotate`.
 
-use crate::command::publish::{Fleet, Outcome, Wish, changed_devices, sign_next};
+use crate::command::publish::{Fleet, Outcome, Wish, changed_devices, older, sign_next};
 use crate::command::root::{
     Change, Completed, PreparedRoot, RootSigning, changes, complete, default_path, next_root,
     no_root_key, parse_kid, report, source, waiting,
@@ -11,7 +11,7 @@ use crate::keys::{NewKeys, Purpose};
 use crate::registry::{Access, Registry};
 use crate::render::Report;
 use crate::{clock, confirm};
-use edgeseal_trust::document::{Document, Root};
+use edgeseal_trust::document::{Document, Manifest, Root};
 use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::key::KeyId;
 use serde_json::{Value, json};
@@ -24,7 +24,8 @@ use std::path::PathBuf;
     after_help = "The root keys must be at hand, or some of them: then the root waits in a file for the others\n\
     (edgeseal root sign, edgeseal root accept).\n\n\
     Examples:\n  edgeseal registrar rotate --keys ~/farm-keys --keys /media/usb/root\n  \
-    edgeseal registrar rotate --keys ~/farm-keys --keys /media/usb/root --compromised"
+    edgeseal registrar rotate --keys ~/farm-keys --keys /media/usb/root --compromised\n  \
+    edgeseal registrar rotate --keys ~/farm-keys --keys /media/usb/root --compromised --from 41"
 )]
 pub(crate) struct Args {
     /// The new key goes into the first directory
@@ -43,6 +44,9 @@ pub(crate) struct Args {
     /// this registry under the new root at once
     #[arg(long)]
     compromised: bool,
+    /// With --compromised: sign the content of this sequence instead, the last honest publish before those of a thief in this registry
+    #[arg(long, value_name = "N", requires = "compromised")]
+    from: Option<u64>,
     /// Its first line is the passphrase of the new key; by default that of --passphrase-file
     #[arg(long, value_name = "FILE", conflicts_with = "no_passphrase")]
     new_passphrase_file: Option<PathBuf>,
@@ -72,6 +76,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let before = registry.root()?;
     let old = before.content();
+    // It is judged under the roots as they are, before anything is made.
+    let older = args.from.map(|from| older(&registry, from)).transpose()?;
     let dir = match &args.new_keys {
         Some(dir) => dir.clone(),
         None => args.signing.first_directory()?,
@@ -105,12 +111,14 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     match outcome {
         Completed::Waits(path, progress) if args.compromised => {
             let mut said = waiting(&path, &progress, &what);
-            let _ = write!(said.text, "\n\n{}", AFTERWARDS.trim_end());
+            let from = args.from.map(|from| format!(" --from {from}"));
+            let afterwards = AFTERWARDS.replace(" --from", &from.unwrap_or_default());
+            let _ = write!(said.text, "\n\n{}", afterwards.trim_end());
             Ok(said)
         }
         Completed::Waits(path, progress) => Ok(waiting(&path, &progress, &what)),
         Completed::Accepted(root) if args.compromised => {
-            args.recover(&mut registry, context, &root, &what, dir)
+            args.recover(&mut registry, context, (&root, &what, dir), older)
         }
         Completed::Accepted(root) => Ok(report(context, &root, &what)),
     }
@@ -139,16 +147,15 @@ impl Args {
         &self,
         registry: &mut Registry,
         context: &Context,
-        root: &Document<Root>,
-        what: &[String],
-        dir: PathBuf,
+        (root, what, dir): (&Document<Root>, &[String], PathBuf),
+        older: Option<Manifest>,
     ) -> Result<Report> {
         let mut said = report(context, root, what);
         let Some(last) = registry.manifest()? else {
             let _ = write!(said.text, "\n\nNothing was published yet.\n{CHECKS}");
             return Ok(said);
         };
-        let content = last.content();
+        let content = older.as_ref().unwrap_or(last.content());
         let fleet = Fleet::of(registry, content.shard_count())?;
         let (differing, _) = changed_devices(registry, &fleet, Some(content))?;
         let mut keys = self.signing.keys.clone();
@@ -162,6 +169,7 @@ impl Args {
         let wish = Wish {
             yes: self.yes,
             refresh: true,
+            older: older.clone(),
             ..Wish::default()
         };
         let (done, state) = match sign_next(registry, &signing, &wish, context.style)? {
@@ -211,6 +219,6 @@ Check before you publish anything else:
   4. Change the password with which the old machine logged in at the broker.
   5. Devices that applied a manifest of the thief follow the new root and take this one in its place.";
 const AFTERWARDS: &str = "\
-Once it is accepted: edgeseal publish --refresh signs the content of the last publish again, under the new key.
+Once it is accepted: edgeseal publish --refresh --from signs the honest content again, under the new key.
 Until then every device believes what the old key signs.";
 const SHOWN_DEVICES: usize = 10;

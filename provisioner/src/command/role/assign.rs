@@ -53,17 +53,36 @@ pub(crate) fn run(args: &Args, context: &Context, change: Change) -> Result<Repo
         }
     }
     registry.save()?;
+    let waiting: Vec<&DeviceId> = match change {
+        Change::Unassign => Vec::new(),
+        Change::Assign => args
+            .devices
+            .iter()
+            .filter(|id| {
+                let device = registry.devices().get(*id);
+                let missing = device.and_then(|device| registry.missing_approvals(device));
+                missing.is_some_and(|missing| missing.roles.contains(&args.name))
+            })
+            .collect(),
+    };
     let verb = match change {
         Change::Assign => "assigned to",
         Change::Unassign => "taken from",
     };
-    let text = format!(
+    let mut text = format!(
         "role {} {verb} {count} of {} devices; the others needed no change",
         args.name,
         args.devices.len()
     );
+    if let Some(first) = waiting.first() {
+        text.push_str(&format!(
+            "\n{} of them wait for approvals, and are published without the role until then.\n\
+             Next: edgeseal approval give {first} --keys DIR",
+            waiting.len()
+        ));
+    }
     Ok(Report::new(
         text,
-        json!({ "role": args.name, "changed": count }),
+        json!({ "role": args.name, "changed": count, "waiting_for_approvals": waiting }),
     ))
 }

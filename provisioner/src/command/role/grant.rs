@@ -80,9 +80,19 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<Report> {
     }
     registry.put_role(role)?;
     registry.save()?;
+    let waits = registry
+        .rule(&args.name)
+        .is_some_and(|rule| !rule.role.grants.contains(&grant));
+    let next = match waits {
+        true => format!(
+            "It waits for approvals, as devices of this role do. Next: edgeseal approval give --change {} --keys DIR",
+            args.name
+        ),
+        false => "Devices learn of it with the next publish.".to_owned(),
+    };
     let text = if is_new {
         format!(
-            "granted to {}: {}\nDevices learn of it with the next publish.",
+            "granted to {}: {}\n{next}",
             args.name,
             super::list::describe(&grant)
         )
@@ -91,7 +101,7 @@ pub(crate) fn run(args: Args, context: &Context) -> Result<Report> {
     };
     Ok(Report::new(
         text,
-        json!({ "role": args.name, "grant": grant, "added": is_new }),
+        json!({ "role": args.name, "grant": grant, "added": is_new, "waits": waits }),
     ))
 }
 

@@ -2,7 +2,7 @@
 
 use crate::command::{Context, duration};
 use crate::error::Result;
-use crate::registry::Access;
+use crate::registry::{Access, Rule};
 use crate::render::Report;
 use edgeseal_trust::grant::Grant;
 use serde_json::json;
@@ -23,16 +23,45 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
         if let Some(seconds) = role.manifest_age_seconds {
             let _ = write!(text, ", manifest no older than {}", duration::show(seconds));
         }
+        let rule = registry.rule(&role.name);
+        if let Some(rule) = rule {
+            let _ = write!(text, ", {} approvals for each device", rule.approvals);
+            if let Some(wish) = &rule.proposal {
+                let _ = match wish.approvals == rule.approvals {
+                    true => write!(text, " (a change waits)"),
+                    false => write!(text, " (a change to {} waits)", wish.approvals),
+                };
+            }
+        }
         text.push('\n');
         for (number, grant) in (1_usize..).zip(&role.grants) {
-            let _ = writeln!(text, "  {number}. {}", describe(grant));
+            let _ = writeln!(
+                text,
+                "  {number}. {}{}",
+                describe(grant),
+                waits(rule, grant)
+            );
         }
     }
     if text.is_empty() {
         text.push_str("no roles yet: edgeseal role add NAME");
     }
     let roles: Vec<_> = registry.roles().values().collect();
-    Ok(Report::new(text.trim_end(), json!({ "roles": roles })))
+    let rules = roles.iter().filter_map(|role| registry.rule(&role.name));
+    let rules: Vec<_> = rules
+        .map(|rule| json!({ "role": rule.role.name, "approvals": rule.approvals, "in_force": rule.role }))
+        .collect();
+    Ok(Report::new(
+        text.trim_end(),
+        json!({ "roles": roles, "rules": rules }),
+    ))
+}
+
+fn waits(rule: Option<&Rule>, grant: &Grant) -> &'static str {
+    match rule {
+        Some(rule) if !rule.role.grants.contains(grant) => " (waits for approvals)",
+        _ => "",
+    }
 }
 
 /// A grant in one line.

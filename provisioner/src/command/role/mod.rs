@@ -1,11 +1,14 @@
 //! `edgeseal role`: what devices may do.
 
 mod add;
+mod approvals;
 mod assign;
 mod grant;
 mod list;
 mod remove;
 mod withdraw;
+
+pub(crate) use list::describe as describe_grant;
 
 use super::Context;
 use crate::error::Result;
@@ -17,6 +20,8 @@ use clap::Subcommand;
 pub(crate) enum Verb {
     /// Make a role; it grants nothing yet
     Add(add::Args),
+    /// Say how many persons give this role to a device
+    Approvals(approvals::Args),
     /// Give a role to devices
     Assign(assign::Args),
     /// Add a grant to a role: topics, audiences, and for how long
@@ -39,6 +44,7 @@ pub(crate) enum Verb {
 pub(crate) fn run(verb: Verb, context: &Context) -> Result<Report> {
     match verb {
         Verb::Add(args) => add::run(args, context),
+        Verb::Approvals(args) => approvals::run(&args, context),
         Verb::Assign(args) => assign::run(&args, context, assign::Change::Assign),
         Verb::Grant(args) => grant::run(*args, context),
         Verb::List => list::run(context),

@@ -24,6 +24,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let name = &args.name;
     registry.role(name)?;
+    if registry.rule(name).is_some() {
+        let reason = format!("the role {name} needs approvals: its rule is ended first");
+        return Err(CommandError::no("role-guarded", reason)
+            .hint(format!("edgeseal role approvals {name} 0")));
+    }
     let devices = registry.devices().values();
     let count = devices.filter(|device| device.roles.contains(name)).count();
     if count > 0 {

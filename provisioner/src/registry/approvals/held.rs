@@ -1,0 +1,155 @@
+//! What is not published before it is approved.
+
+use super::note::Missing;
+use super::{Given, Row};
+use crate::error::{CommandError, Result};
+use crate::registry::{DeviceRecord, Registry, load};
+use edgeseal_trust::document::{DeviceEntry, Document, DocumentType, Root, Unverified, signers};
+use edgeseal_trust::enrollment::{Approval, ApprovalSubject};
+use edgeseal_trust::id::{DeviceId, RoleName};
+use edgeseal_trust::key::KeyId;
+use edgeseal_trust::registry::DeviceState;
+use edgeseal_trust::time::UnixTime;
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// The devices that are laid out with less than the registry says of them.
+#[derive(Default)]
+pub(crate) struct HeldBack {
+    devices: BTreeMap<DeviceId, Missing>,
+}
+
+/// Why a device has a role that several persons give.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Ground {
+    /// It was approved.
+    Approved {
+        /// The roles.
+        roles: Vec<RoleName>,
+        /// When the last of the approvals came.
+        at: UnixTime,
+        /// The registrar keys that approved it.
+        by: Vec<KeyId>,
+    },
+    /// It had these roles when their rules were set.
+    Before {
+        /// The roles.
+        roles: Vec<RoleName>,
+    },
+}
+
+impl HeldBack {
+    /// What is published of a device.
+    pub(crate) fn entry(&self, device: &DeviceRecord) -> DeviceEntry {
+        let mut entry = device.entry();
+        if let Some(held) = self.of(&device.id) {
+            entry.roles.retain(|role| !held.roles.contains(role));
+            entry.state = self.state(device);
+        }
+        entry
+    }
+
+    /// The state of a device as it is published.
+    pub(crate) fn state(&self, device: &DeviceRecord) -> DeviceState {
+        match self.of(&device.id) {
+            Some(held) if held.whole && device.state == DeviceState::Active => DeviceState::Pending,
+            _ => device.state,
+        }
+    }
+
+    /// How a device is held back.
+    pub(crate) fn of(&self, id: &DeviceId) -> Option<&Missing> {
+        self.devices.get(id)
+    }
+}
+
+impl Registry {
+    /// Judges the approvals of every device that needs some. Everything that lays out the fleet asks here.
+    ///
+    /// # Errors
+    /// An approval that the registry relies on does not verify: the file was damaged, or changed by hand.
+    pub(crate) fn held_back(&self) -> Result<HeldBack> {
+        let mut held = HeldBack::default();
+        if self.approvals.rules.is_empty() {
+            return Ok(held);
+        }
+        let roots = self.roots()?;
+        for device in self.devices.values() {
+            let guarded = self.approvals.guarded(device);
+            if guarded.is_empty() {
+                continue;
+            }
+            if let Some(row) = self.approvals.row(device) {
+                for given in &row.given {
+                    self.judge_given(row, given, &roots)
+                        .map_err(|what| self.damaged(&device.id, &what))?;
+                }
+            }
+            if let Some(missing) = self.approvals.missing(device) {
+                held.devices.insert(device.id.clone(), missing);
+            }
+        }
+        Ok(held)
+    }
+
+    /// Why a device has the roles that several persons give.
+    pub(crate) fn grounds(&self, device: &DeviceRecord) -> Vec<Ground> {
+        let Some(row) = self.approvals.row(device) else {
+            return Vec::new();
+        };
+        let before = (!row.exempt.is_empty()).then(|| Ground::Before {
+            roles: row.exempt.clone(),
+        });
+        let given = row.given.iter().map(|given| {
+            let document = Unverified::parse(given.document.as_bytes(), DocumentType::Approval);
+            Ground::Approved {
+                roles: given.roles.clone(),
+                at: given.at,
+                by: document.map_or_else(|_| Vec::new(), |document| document.kids().collect()),
+            }
+        });
+        before.into_iter().chain(given).collect()
+    }
+
+    fn judge_given(
+        &self,
+        row: &Row,
+        given: &Given,
+        roots: &[Document<Root>],
+    ) -> std::result::Result<(), String> {
+        let octets = given.document.as_bytes();
+        let approval = Document::<Approval>::load(octets).map_err(|why| why.to_string())?;
+        let approval = approval.content();
+        let ApprovalSubject::Device { device, kid, roles } = &approval.subject else {
+            return Err("it approves no device".to_owned());
+        };
+        let is_bound = approval.domain == self.domain.domain
+            && *device == row.device
+            && *kid == given.kid
+            && row.keys.contains(kid)
+            && given.roles.iter().all(|role| roles.contains(role));
+        if !is_bound {
+            return Err("it is of another domain, device, key or role".to_owned());
+        }
+        let root = roots.iter().map(Document::content);
+        let mut root = root.filter(|root| root.version == approval.root_version);
+        let root = root.next().ok_or("it names a root that is not here")?;
+        let document = Unverified::parse(octets, DocumentType::Approval);
+        let document = document.map_err(|why| why.to_string())?;
+        let signed = signers(&document, &root.registrar).map_err(|why| why.to_string())?;
+        let signed = u32::try_from(signed.len()).unwrap_or(u32::MAX);
+        match signed >= approval.needed {
+            true => Ok(()),
+            false => Err(format!(
+                "{signed} of {} registrar keys have signed it",
+                approval.needed
+            )),
+        }
+    }
+
+    fn damaged(&self, id: &DeviceId, what: &str) -> CommandError {
+        let path = self.dir.join(super::FILE);
+        load::corrupt(&path, None, &format!("the approval of {id}: {what}"))
+    }
+}
