@@ -14,6 +14,7 @@ mod authority;
 #[allow(dead_code)]
 #[path = "../gateway/broker.rs"]
 mod broker;
+mod card;
 mod cards;
 mod cut;
 mod enrolling;
@@ -22,6 +23,7 @@ mod joining;
 #[allow(dead_code)]
 #[path = "../operator/support.rs"]
 mod operator;
+mod preparing;
 #[allow(dead_code)]
 #[path = "../gateway/process.rs"]
 mod process;
