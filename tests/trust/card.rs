@@ -68,7 +68,11 @@ impl Board {
         let hint = "build the workspace: cargo build --workspace";
         assert!(program.exists(), "{} is missing; {hint}", program.display());
         // By a process of its own: a file that is open for writing in a fork of this one cannot be run.
-        finished(Command::new("cp").arg(program).arg(self.place.path("edgeseal-agent")));
+        finished(
+            Command::new("cp")
+                .arg(program)
+                .arg(self.place.path("edgeseal-agent")),
+        );
         if self.is_root {
             fs::set_permissions(self.place.path("."), fs::Permissions::from_mode(0o711)).unwrap();
         }
@@ -124,7 +128,14 @@ impl Board {
         let out = self.place.path("cards");
         let _ = fs::remove_dir_all(&out);
         let create = "join create --role sensor --keys keys --unsynchronized-clock --out cards";
-        self.place.run(&format!("{create} {more}")).succeeded();
+        until("the registrar lets go of the registry", || {
+            let made = self.place.run(&format!("{create} {more}"));
+            let is_free = !made.stderr.contains("registry-locked");
+            if is_free {
+                made.succeeded();
+            }
+            is_free
+        });
         let mut files = fs::read_dir(&out).unwrap().map(|file| file.unwrap().path());
         let file = files
             .find(|file| file.extension().is_some_and(|end| end == "json"))
