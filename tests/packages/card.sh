@@ -24,10 +24,10 @@ systemctl restart edgeseal-agent # at boot; in between, the path unit sees it
 within "the agent takes the join file" says "waits for the network"
 [ "$(stat -c '%U:%G %a' /run/edgeseal-card /run/edgeseal-card/join.json | tr '\n' ' ')" = "root:edgeseal 750 root:edgeseal 640 " ]
 pid=$(systemctl show -p MainPID --value edgeseal-agent)
-[ ! -e "/proc/$pid/root/boot/firmware" ]
+[ ! -e "/proc/$pid/root$card/join.json" ]
 ok "a join file that only root can reach is before the agent, which sees no boot partition"
 
-edgeseal-agent identity request --join $card/join.json -o request 2>/dev/null
+edgeseal-agent identity request --join $card/join.json >request 2>/dev/null
 edgeseal registrar accept --unsynchronized-clock request >/dev/null
 # shellcheck disable=SC2086
 edgeseal publish $sign --to bundle >/dev/null

@@ -44,6 +44,16 @@ struct Card {
     offered: io::Result<Option<Zeroizing<Vec<u8>>>>,
 }
 
+/// What lies before the agent.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Handed {
+    /// What lay there before.
+    Before,
+    /// A join file that the agent has not seen yet.
+    New,
+    Nothing,
+}
+
 /// Does all of it once. It can be stopped at any step, and done again: it goes on where it was. `wrong` is
 /// what keeps the agent from starting, for the person.
 ///
@@ -62,13 +72,15 @@ pub(crate) fn sync(places: &Places, wrong: Option<&str>) -> io::Result<Synced> {
         tell_shredded(&hand_over, &cards, used)?;
     }
     let enrolled = report.as_ref().is_some_and(|report| report.enrolled);
-    done.handed_over = hand(&hand_over, &cards, enrolled)?;
+    let handed = hand(&hand_over, &cards, enrolled)?;
+    done.handed_over = handed != Handed::Nothing;
     let own = wrong
         .map(result_text::not_starting)
         .or_else(|| problem(&cards));
     let text = match (report, own) {
         (Some(report), _) if report.enrolled => Some(report.text),
         (_, Some(own)) => Some(own),
+        (_, None) if handed == Handed::New => None, // the report is of before: the agent will tell
         (report, None) => report.map(|report| report.text),
     };
     if let Some(text) = text {
@@ -138,15 +150,18 @@ fn tell_shredded(hand_over: &Directory, cards: &[Card], used: &[Digest]) -> io::
         })
     };
     let gone: Vec<String> = used.iter().filter(|file| !there(file)).map(name).collect();
-    replace_if_other(hand_over, SHREDDED, gone.join("\n").as_bytes())
+    replace_if_other(hand_over, SHREDDED, gone.join("\n").as_bytes()).map(|_| ())
 }
 
 /// Puts the join file before the agent, or takes it away where there is none or it is of no use.
-fn hand(hand_over: &Directory, cards: &[Card], enrolled: bool) -> io::Result<bool> {
+fn hand(hand_over: &Directory, cards: &[Card], enrolled: bool) -> io::Result<Handed> {
     let mut offered = cards.iter().filter_map(|card| card.offered.as_ref().ok());
     match offered.find_map(Option::as_ref) {
-        Some(octets) if !enrolled => replace_if_other(hand_over, JOIN_FILE, octets).map(|()| true),
-        _ => hand_over.remove(JOIN_FILE).map(|_| false),
+        Some(octets) if !enrolled => {
+            let is_new = replace_if_other(hand_over, JOIN_FILE, octets)?;
+            Ok(if is_new { Handed::New } else { Handed::Before })
+        }
+        _ => hand_over.remove(JOIN_FILE).map(|_| Handed::Nothing),
     }
 }
 
@@ -185,11 +200,12 @@ fn write(cards: &[Card], content: &[u8], done: &mut Synced) {
     }
 }
 
-fn replace_if_other(directory: &Directory, name: &str, content: &[u8]) -> io::Result<()> {
+/// Whether it was written.
+fn replace_if_other(directory: &Directory, name: &str, content: &[u8]) -> io::Result<bool> {
     let there = directory.read(name, limits::JOIN_FILE_OCTETS);
     match there {
-        Ok(Some(there)) if *there == content => Ok(()),
-        _ => directory.replace(name, content, 0o640),
+        Ok(Some(there)) if *there == content => Ok(false),
+        _ => directory.replace(name, content, 0o640).map(|()| true),
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct CardReporter {
     /// The directory of the join file, where this process can reach it by itself.
     beside: Option<PathBuf>,
     told: Option<Report>,
+    /// What is to be told, and since when it is the same.
+    seen: Option<(Report, Duration)>,
     /// A card wears out, and a broker may come and go all day.
     pace: Pace,
     complained: bool,
@@ -38,6 +40,7 @@ impl CardReporter {
             hand_over: config.enroll.card_directory.clone(),
             beside: config.enroll.join_file.parent().map(PathBuf::from),
             told: None,
+            seen: None,
             pace: Pace::new(ONE_EVERY, AT_ONCE),
             complained: false,
         }
@@ -67,9 +70,10 @@ impl CardReporter {
 
     /// An enrolled device says the same for ever, and only other news wake it.
     fn again(&self) -> Duration {
-        match &self.told {
-            Some(told) if told.enrolled => LONG,
-            _ => SETTLED,
+        match (&self.told, &self.seen) {
+            (Some(told), _) if told.enrolled => LONG,
+            (_, Some(_)) => SETTLED,
+            _ => LOOK_EVERY,
         }
     }
 
@@ -77,13 +81,11 @@ impl CardReporter {
     async fn tell(&mut self) {
         let report = self.report().await;
         if self.told.as_ref() == Some(&report) {
+            self.seen = None;
             return;
         }
-        if !report.enrolled {
-            sleep(SETTLED).await;
-            if self.report().await != report || !self.pace.take(self.agent.since_start()) {
-                return;
-            }
+        if !report.enrolled && !self.may_be_told(&report) {
+            return;
         }
         let (runtime, beside) = (self.runtime.clone(), self.beside.clone());
         let told = report.clone();
@@ -97,7 +99,11 @@ impl CardReporter {
             .await
             .unwrap_or_else(|error| Err(io::Error::other(error)))
         {
-            Ok(()) => self.complained = false,
+            Ok(()) => {
+                self.complained = false;
+                self.seen = None;
+                self.told = Some(report);
+            }
             Err(error) if self.complained => drop(error),
             Err(error) => {
                 warn!(
@@ -107,7 +113,19 @@ impl CardReporter {
                 self.complained = true;
             }
         }
-        self.told = Some(report);
+    }
+
+    fn may_be_told(&mut self, report: &Report) -> bool {
+        let now = self.agent.since_start();
+        match &self.seen {
+            Some((seen, since)) if seen == report => {
+                now >= since.saturating_add(SETTLED) && self.pace.take(now)
+            }
+            _ => {
+                self.seen = Some((report.clone(), now));
+                false
+            }
+        }
     }
 
     async fn report(&self) -> Report {
@@ -156,7 +174,9 @@ fn write_beside(directory: &std::path::Path, text: &str) {
 /// The first look for a join file is a matter of milliseconds.
 const FIRST_LOOK: Duration = Duration::from_secs(5);
 /// For so long nothing else may have happened before it is told.
-const SETTLED: Duration = Duration::from_secs(3);
+const SETTLED: Duration = Duration::from_secs(2);
+/// How often it is looked at what brings no news: the clock, why there is no connection.
+const LOOK_EVERY: Duration = Duration::from_secs(10);
 /// Reports that are not the end: some at once, then one in a while.
 const AT_ONCE: u32 = 6;
 const ONE_EVERY: Duration = Duration::from_secs(600);

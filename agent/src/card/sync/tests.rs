@@ -101,6 +101,7 @@ fn what_says_the_same_is_not_written_again() {
     let board = Board::new();
     board.put("card/join.json", "the file");
     board.report(false, &[], "waits");
+    assert_eq!(board.sync().written, 0, "the report is of before the file");
     assert_eq!(board.sync().written, 1);
     let inode = |name: &str| fs::metadata(board.path(name)).unwrap().ino();
     let names = ["card/edgeseal-result.txt", "hand-over/join.json"];
@@ -195,6 +196,7 @@ fn a_report_from_an_agent_that_was_taken_over_does_no_more_than_a_report() {
     let done = board.sync();
     assert_eq!((done.written, done.shredded), (0, 0));
     fs::remove_file(board.path("run/card.json")).unwrap();
+    board.sync();
     board.report(
         false,
         &[],
