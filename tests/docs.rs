@@ -70,8 +70,74 @@ fn every_command_that_the_documents_show_is_one() {
         }
     }
     assert!(shown.len() >= 15, "{shown:?}");
+    let unknown = unknown(&shown);
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+#[test]
+fn every_command_that_a_sample_runs_is_one_and_every_script_parses() {
+    let mut run = BTreeSet::new();
+    let mut scripts: usize = 0;
+    for path in samples() {
+        let text = fs::read_to_string(&path).unwrap();
+        if text.starts_with("#!/bin/sh") {
+            scripts = scripts.saturating_add(1);
+            let parsed = Command::new("sh").arg("-n").arg(&path).status().unwrap();
+            assert!(parsed.success(), "{}", path.display());
+        }
+        for line in text.lines().filter_map(command_of) {
+            run.extend(invocations(line));
+        }
+    }
+    assert!(scripts >= 2, "{scripts} scripts");
+    assert!(run.len() >= 4, "{run:?}");
+    let unknown = unknown(&run);
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
+#[test]
+fn the_samples_name_what_prepare_card_and_the_package_put_there() {
+    let user_data = read("packages/examples/user-data");
+    assert!(user_data.starts_with("#cloud-config\n"), "{user_data}");
+    let firstrun = read("packages/examples/firstrun.sh");
+    for text in [&user_data, &firstrun] {
+        assert!(
+            text.contains("sh, /boot/firmware/edgeseal/install.sh")
+                || text.contains("sh /boot/firmware/edgeseal/install.sh")
+        );
+    }
+    let install = read("packages/examples/install.sh");
+    for name in ["agent.toml", "broker-ca.pem", "edgeseal-agent_*.deb"] {
+        assert!(install.contains(name), "{name}");
+    }
+    let tasks = read("packages/ansible/roles/edgeseal/tasks/main.yml");
+    let secret = tasks
+        .split("- name: ")
+        .find(|task| task.contains("join.json"));
+    assert!(secret.unwrap().contains("no_log: true"));
+    let defaults = read("packages/ansible/roles/edgeseal/defaults/main.yml");
+    let stated: BTreeSet<&str> = defaults
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, _)| name)
+        .collect();
+    for name in [
+        "edgeseal_package",
+        "edgeseal_join_file",
+        "edgeseal_join_directory",
+        "edgeseal_config",
+        "edgeseal_wait_retries",
+    ] {
+        assert!(stated.contains(name) && tasks.contains(name), "{name}");
+    }
+}
+
+type Invocation = (&'static str, Vec<String>, Vec<String>);
+
+/// Verbs and options that the programs do not know.
+fn unknown(shown: &BTreeSet<Invocation>) -> Vec<String> {
     let mut unknown = Vec::new();
-    for (program, words, options) in &shown {
+    for (program, words, options) in shown {
         match help(program, words) {
             None => unknown.push(format!("{program} {}", words.join(" "))),
             Some(help) => unknown.extend(
@@ -84,10 +150,43 @@ fn every_command_that_the_documents_show_is_one() {
             ),
         }
     }
-    assert!(unknown.is_empty(), "{unknown:#?}");
+    unknown
 }
 
-type Invocation = (&'static str, Vec<String>, Vec<String>);
+/// Scripts, cloud-init's data, and the Ansible role.
+fn samples() -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    let mut directories = vec![
+        root().join("packages/examples"),
+        root().join("packages/ansible"),
+    ];
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).unwrap() {
+            let path = entry.unwrap().path();
+            match path.is_dir() {
+                true => directories.push(path),
+                false => found.push(path),
+            }
+        }
+    }
+    assert!(found.len() >= 10, "{found:?}");
+    found
+}
+
+/// What a line of a sample runs of ours: also as a value of YAML, and shown in a comment.
+fn command_of(line: &str) -> Option<&str> {
+    let line = line.trim().trim_start_matches('#').trim();
+    let line = ["ansible.builtin.command: ", "validate: "]
+        .iter()
+        .find_map(|key| line.strip_prefix(key))
+        .unwrap_or(line);
+    let at = line
+        .find("edgeseal-agent ")
+        .or_else(|| line.find("edgeseal "))?;
+    let is_first = line[..at].split_whitespace().all(|word| word == "sudo");
+    let is_shown = line[..at].trim_end().ends_with(':');
+    (is_first || is_shown).then(|| line[at..].trim_end_matches('.'))
+}
 
 /// What a line runs of ours: the program, its verb, and its long options.
 fn invocations(line: &str) -> Vec<Invocation> {

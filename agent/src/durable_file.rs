@@ -137,6 +137,11 @@ pub(crate) fn no_follow() -> i32 {
     i32::try_from(OFlags::NOFOLLOW.bits()).unwrap_or_default()
 }
 
+/// `O_NONBLOCK`: a pipe that nobody writes into is not waited for.
+pub(crate) fn no_wait() -> i32 {
+    i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default()
+}
+
 /// What root makes belongs to whom the directory belongs: the agent does not run as root.
 fn give_to_owner_of(dir: &Path, file: &File) -> io::Result<()> {
     if !geteuid().is_root() {

@@ -7,6 +7,7 @@ pub mod api;
 mod bench;
 pub mod board;
 pub mod broker;
+mod card;
 pub mod cli;
 pub mod client;
 pub mod clock;

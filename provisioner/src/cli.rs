@@ -1,8 +1,8 @@
 //! The command line.
 
 use crate::command::{
-    self, Context, approval, backup, device, domain, fleet, group, history, inspect, join, publish,
-    registrar, role, root, status,
+    self, Context, approval, backup, device, domain, fleet, group, history, inspect, join,
+    prepare_card, publish, registrar, role, root, status,
 };
 use crate::demo::{self, DemoArgs};
 use crate::error::CommandError;
@@ -50,6 +50,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::History(args) => finish(history::run(&args, &context)),
         Verb::Inspect(args) => finish(inspect::run(&args, &context)),
         Verb::Join(verb) => finish(join::run(verb, &context)),
+        Verb::PrepareCard(args) => finish(prepare_card::run(&args, &context)),
         Verb::Publish(args) => finish(publish::run(&args, &context)),
         Verb::Registrar(verb) => finish(registrar::run(verb, &context)),
         Verb::Restore(args) => finish(backup::restore::run(&args, &context)),
@@ -115,6 +116,8 @@ enum Verb {
     /// Join files: a device enrolls by one without anybody watching
     #[command(subcommand)]
     Join(join::Verb),
+    /// Write all that a new device needs onto the mounted boot partition of its card
+    PrepareCard(Box<prepare_card::Args>),
     /// Sign the registry and write the bundle file for the devices
     Publish(publish::Args),
     /// Judge what devices ask for: from files, from the broker, or unattended; exchange its key

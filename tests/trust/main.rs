@@ -15,6 +15,7 @@ mod authority;
 #[allow(dead_code)]
 #[path = "../gateway/broker.rs"]
 mod broker;
+mod card;
 mod cards;
 mod cut;
 mod doctor;
@@ -24,6 +25,7 @@ mod joining;
 #[allow(dead_code)]
 #[path = "../operator/support.rs"]
 mod operator;
+mod preparing;
 #[allow(dead_code)]
 #[path = "../gateway/process.rs"]
 mod process;

@@ -204,7 +204,9 @@ pub(super) fn lines(status: &EnrollStatus) -> Vec<String> {
 
 /// What is left to do where a bundle that enrolls this device was applied with no agent running.
 pub(super) fn finish(context: &Context, store: &Store) -> Result<(), Complaint> {
-    let was_shredded = super::trust::is_active(store) && edge::finish_by_file(store.dir())?;
+    let hand_over = context.config()?.enroll.card_directory;
+    let was_shredded =
+        super::trust::is_active(store) && edge::finish_by_file(store.dir(), &hand_over)?;
     if was_shredded && !context.json() {
         print_line("the join file was shredded, as far as a flash medium lets it")?;
     }

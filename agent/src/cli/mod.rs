@@ -1,6 +1,7 @@
 //! The verbs of `edgeseal-agent`. Those about messages ask the running agent; those about this
 //! device's own files take the lock of its state directory themselves.
 
+mod card;
 mod clock;
 mod config;
 mod context;
@@ -73,6 +74,7 @@ fn run(cli: Cli) -> Result<Exit, Complaint> {
         Verb::Login(args) => sign::login(&context, &args),
         Verb::Peers(args) => show::peers(&context, &args),
         Verb::Status => show::status(&context),
+        Verb::CardSync(args) => card::sync_once(&context, &args),
         Verb::ClockWatch(args) => clock::watch(&args),
         Verb::Doctor(args) => doctor::run(&context, &args),
         Verb::Config(args) => config::run(&context, args),
@@ -159,6 +161,12 @@ enum Verb {
     /// Show what the running agent says of itself
     #[command(after_help = "Example:\n  edgeseal-agent status")]
     Status,
+    /// As root: hand the join file on the boot partition to the agent, shred it once it did its work, and write
+    /// the result beside it
+    #[command(
+        after_help = "Example:\n  sudo edgeseal-agent card-sync\n\nedgeseal-card.service runs it at boot, and whenever the card or the enrollment changes."
+    )]
+    CardSync(card::CardArgs),
     /// Tell a sandboxed agent whether the kernel holds the clock for synchronized, until it is ended
     #[command(
         after_help = "Example:\n  edgeseal-agent clock-watch --once --directory /run/edgeseal-clock\n\nedgeseal-clock.service runs it."

@@ -271,6 +271,9 @@ pub struct Replay {
 pub struct Enroll {
     /// The join file; none there is normal. Absolute. Default `/boot/firmware/edgeseal/join.json`.
     pub join_file: PathBuf,
+    /// Where `card-sync` hands a join file over that only root can reach; none there is normal.
+    /// Absolute. Default `/run/edgeseal-card`.
+    pub card_directory: PathBuf,
     /// Days after which a key is replaced, 0 (never) to 3,650. Default 0.
     pub rotate_after_days: u64,
     /// Seconds between the appearance of a new key in the manifest and its first use, 0 to 604,800:
@@ -417,6 +420,7 @@ impl Default for Enroll {
     fn default() -> Self {
         Self {
             join_file: PathBuf::from("/boot/firmware/edgeseal/join.json"),
+            card_directory: PathBuf::from("/run/edgeseal-card"),
             rotate_after_days: 0,
             rotate_delay_seconds: 3600,
         }

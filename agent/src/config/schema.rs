@@ -281,6 +281,14 @@ pub(super) static KEYS: &[Key] = &[
     },
     Key {
         section: "enroll",
+        name: "card_directory",
+        rule: Rule::Path {
+            set: |config, path| config.enroll.card_directory = path,
+        },
+        show: |config| quoted_path(&config.enroll.card_directory),
+    },
+    Key {
+        section: "enroll",
         name: "rotate_after_days",
         rule: Rule::Count {
             range: 0..=3650,

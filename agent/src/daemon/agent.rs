@@ -34,7 +34,7 @@ pub struct Agent {
     pub(super) trust_changes: watch::Sender<()>,
     pub(super) link: OnceLock<LinkHandle>,
     pub(super) news: Mutex<Pace>,
-    pub(super) enrolling: Mutex<EnrollStatus>,
+    pub(super) enrolling: watch::Sender<EnrollStatus>,
 }
 
 /// What one judgement works with.
@@ -73,7 +73,7 @@ impl Agent {
             trust_changes: watch::Sender::new(()),
             link: OnceLock::new(),
             news: Mutex::new(Pace::new(NEWS_EVERY, 1)),
-            enrolling: Mutex::default(),
+            enrolling: watch::Sender::default(),
         }
     }
 
@@ -183,7 +183,7 @@ impl Agent {
             engine,
             gateway: GatewayStatus::default(),
             trust_link: self.link_status(),
-            enrollment: lock(&self.enrolling).clone(),
+            enrollment: self.enrolling.borrow().clone(),
         }
     }
 

@@ -5,6 +5,7 @@ use super::Agent;
 use super::agent::store_failed;
 use crate::board::Board;
 use crate::broker::chance;
+use crate::card::JOIN_FILE;
 use crate::config::Enroll;
 use crate::engine::SignBlock;
 use crate::enroll::edge::{self, Looked, Name};
@@ -25,7 +26,7 @@ use edgeseal_trust::store::Store;
 use edgeseal_trust::time::UnixTime;
 use std::collections::VecDeque;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tracing::{info, warn};
@@ -171,9 +172,11 @@ impl Enrolling {
                 let sent = self.publish(Which::Enrollment, kid, Ok(Vec::new())).await;
                 (!sent).then_some(Event::Acknowledged(false))
             }
-            Action::Shred => Some(Event::Shredded(
-                off(move || edge::shred_join_files(&dir)).await,
-            )),
+            Action::Shred => {
+                let hand_over = self.settings.card_directory.clone();
+                let shredded = off(move || edge::shred_join_files(&dir, &hand_over)).await;
+                Some(Event::Shredded(shredded))
+            }
             Action::Forget => {
                 if let Err(problem) = off(move || edge::forget_request(&dir)).await {
                     warn!(code = %problem.code, "{}", problem.reason);
@@ -190,9 +193,11 @@ impl Enrolling {
     /// Looks for a join file; the key that it may have brought about is the engine's from then on.
     async fn look(&mut self, join_file: bool) -> Event {
         let (dir, board) = (self.dir.clone(), self.board.clone());
-        let path = join_file.then(|| self.settings.join_file.clone());
+        let handed = self.settings.card_directory.join(JOIN_FILE);
+        let mut paths = vec![handed, self.settings.join_file.clone()];
+        paths.retain(|_| join_file);
         let now = self.agent.time();
-        let looked = off(move || Ok(edge::look(&dir, path.as_deref(), &board, now))).await;
+        let looked = off(move || Ok(edge::look(&dir, &paths, &board, now))).await;
         let Looked { ask, mut problem } = looked.unwrap_or_else(|problem| Looked {
             ask: None,
             problem: Some(problem),
@@ -218,7 +223,7 @@ impl Enrolling {
             }
             Said::Enrolled(device) => info!(
                 %device,
-                "this device is enrolled; its join file is shredded, as far as a flash medium lets it"
+                "this device is enrolled; its join file is of no use any more, and shredded as far as a flash medium lets it"
             ),
             Said::Problem(problem) => warn!(
                 code = %problem.code, hint = problem.hint.as_deref().unwrap_or_default(),
@@ -468,10 +473,11 @@ impl Agent {
     }
 
     fn set_enrolling(&self, status: EnrollStatus) {
-        *self
-            .enrolling
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = status;
+        self.enrolling.send_if_modified(|held| {
+            let changed = *held != status;
+            *held = status;
+            changed
+        });
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod agent;
 mod bundle;
+mod card;
 mod enrolling;
 mod notary;
 mod reload;

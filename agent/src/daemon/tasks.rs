@@ -1,6 +1,7 @@
 //! What the running agent does beside answering: signals, the watchdog, the noted time.
 
 use super::Agent;
+use super::card::CardReporter;
 use super::enrolling::Enrolling;
 use super::reload::Reloader;
 use super::remember::open_flows;
@@ -70,8 +71,9 @@ pub(super) async fn work(
     agent.set_link(link.clone());
     if state.durability() == Durability::Durable || loaded.config.agent.dangerous_volatile_state {
         let enroll = loaded.config.enroll.clone();
-        tokio::spawn(Enrolling::new(Arc::clone(&agent), link, enroll).run());
+        tokio::spawn(Enrolling::new(Arc::clone(&agent), link.clone(), enroll).run());
     }
+    tokio::spawn(CardReporter::new(Arc::clone(&agent), link, &loaded.config).run());
     tokio::spawn(TrustLink::new(Arc::clone(&agent), settings, orders).run());
     let mut reloader = Reloader::new(
         location,

@@ -1,11 +1,12 @@
 //! What enrollment and rotation do in the state directory. All of it blocks, can be stopped at any step, and
 //! goes on where it was.
 
-use super::enrollment::Ask;
+use super::enrollment::{Ask, Shredding};
 use super::join::{self, Offered, failed, identity_failed, refused};
-use super::kept::{Kept, KeptRequest, KeptRotation};
+use super::kept::{Kept, KeptJoinFile, KeptRequest, KeptRotation};
 use super::rotation::RotationFound;
 use crate::board::Board;
+use crate::card;
 use crate::durable_file::Live;
 use crate::identity::{self, Identity, IdentityError};
 use crate::wire::ErrorBody;
@@ -15,7 +16,7 @@ use edgeseal_trust::id::{DeviceId, TrustDomain};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::words::Words;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// What a look for a join file and for a stored request showed.
@@ -39,11 +40,13 @@ pub(crate) struct Name {
     pub(crate) device: DeviceId,
 }
 
-/// Takes the join file where there is one, and reads the stored request. Without `join_file` none is taken. `now` is noted as the time at
+/// Takes the first join file that there is, and reads the stored request. `now` is noted as the time at
 /// which a new key was made, and decides nothing.
-pub(crate) fn look(dir: &Path, join_file: Option<&Path>, board: &Board, now: UnixTime) -> Looked {
+pub(crate) fn look(dir: &Path, join_files: &[PathBuf], board: &Board, now: UnixTime) -> Looked {
     let stored = stored_request(dir, board);
-    let offered = join_file.map_or(Ok(None), Offered::read);
+    let mut offered = join_files.iter().map(|path| Offered::read(path));
+    let offered = offered.find(|offered| !matches!(offered, Ok(None)));
+    let offered = offered.unwrap_or(Ok(None));
     let taken = match (offered, &stored) {
         (Ok(None), _) => None,
         (Ok(Some(offered)), Ok(Some(kept))) if join::was_taken(kept, &offered) => None,
@@ -82,15 +85,32 @@ pub(crate) fn request_to_send(dir: &Path, kid: KeyId) -> Result<Vec<u8>, ErrorBo
     Ok(kept.request.into_bytes())
 }
 
-/// Shreds the join files of the stored request.
+/// Shreds the join files of the stored request; of those that root handed over, says whether root has.
 ///
 /// # Errors
-/// One is still there.
-pub(crate) fn shred_join_files(dir: &Path) -> Result<(), ErrorBody> {
-    match KeptRequest::read(dir).map_err(|error| failed(dir, &error))? {
-        Some(kept) => join::shred(&Live, &kept.join_files),
-        None => Ok(()),
-    }
+/// One that can be reached is still there.
+pub(crate) fn shred_join_files(dir: &Path, hand_over: &Path) -> Result<Shredding, ErrorBody> {
+    let Some(kept) = KeptRequest::read(dir).map_err(|error| failed(dir, &error))? else {
+        return Ok(Shredding::Done);
+    };
+    let (handed, own) = by_hand(kept.join_files, hand_over);
+    join::shred(&Live, &own)?;
+    let gone = card::was_shredded(hand_over, &handed).map_err(|error| failed(hand_over, &error))?;
+    Ok(if gone {
+        Shredding::Done
+    } else {
+        Shredding::Told
+    })
+}
+
+/// The join files of the stored request that root handed over, and has to shred.
+///
+/// # Errors
+/// The state directory cannot be read.
+pub(crate) fn handed_over(dir: &Path, hand_over: &Path) -> Result<Vec<Digest>, ErrorBody> {
+    let kept = KeptRequest::read(dir).map_err(|error| failed(dir, &error))?;
+    let files = kept.map(|kept| kept.join_files).unwrap_or_default();
+    Ok(by_hand(files, hand_over).0)
 }
 
 /// Forgets the stored request.
@@ -106,14 +126,16 @@ pub(crate) fn forget_request(dir: &Path) -> Result<(), ErrorBody> {
 ///
 /// # Errors
 /// A join file or the request is still there.
-pub(crate) fn finish_by_file(dir: &Path) -> Result<bool, ErrorBody> {
+pub(crate) fn finish_by_file(dir: &Path, hand_over: &Path) -> Result<bool, ErrorBody> {
     let kept = KeptRequest::read(dir).map_err(|error| failed(dir, &error))?;
     let Some(kept) = kept else { return Ok(false) };
-    join::shred(&Live, &kept.join_files)?;
-    if !kept.sent {
+    let (handed, own) = by_hand(kept.join_files, hand_over);
+    join::shred(&Live, &own)?;
+    // One that root handed over is shredded once the agent runs, and the request reminds it.
+    if !kept.sent && handed.is_empty() {
         forget_request(dir)?;
     }
-    Ok(!kept.join_files.is_empty())
+    Ok(!own.is_empty())
 }
 
 /// Begins a rotation: the next key, then its request, signed by both keys.
@@ -237,6 +259,13 @@ pub(crate) fn is_due(created: UnixTime, kid: KeyId, days: u64, now: UnixTime) ->
 pub(crate) fn seen_for(seen_at: Option<UnixTime>, now: Option<UnixTime>) -> Option<Duration> {
     let (seen_at, now) = (seen_at?, now?);
     (now >= seen_at).then(|| Duration::from_secs(now.since(seen_at)))
+}
+
+/// Join files that root handed over, and those that can be shredded here.
+fn by_hand(files: Vec<KeptJoinFile>, hand_over: &Path) -> (Vec<Digest>, Vec<KeptJoinFile>) {
+    let is_handed = |file: &KeptJoinFile| file.path.parent() == Some(hand_over);
+    let (handed, own): (Vec<_>, Vec<_>) = files.into_iter().partition(is_handed);
+    (handed.into_iter().map(|file| file.sha256).collect(), own)
 }
 
 fn stored_request(dir: &Path, board: &Board) -> Result<Option<KeptRequest>, ErrorBody> {

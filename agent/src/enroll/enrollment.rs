@@ -6,7 +6,7 @@
 use super::exchange::Exchange;
 use super::pace::{Look, Moment, Pace};
 use super::{EnrollState, EnrollStatus, Standing};
-use crate::wire::ErrorBody;
+use crate::wire::{ErrorBody, ErrorClass};
 use edgeseal_trust::document::Digest;
 use edgeseal_trust::key::KeyId;
 use std::time::Duration;
@@ -41,12 +41,21 @@ pub enum Event {
         problem: Option<ErrorBody>,
     },
     /// What became of the join file, from [`Action::Shred`]; why it is still there.
-    Shredded(Result<(), ErrorBody>),
+    Shredded(Result<Shredding, ErrorBody>),
     /// What the manifest in force says of this device's key: at the start and whenever it may be
     /// another.
     Standing(Standing),
     /// Time has passed.
     Time,
+}
+
+/// What became of a join file that did its work.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Shredding {
+    /// It is gone.
+    Done,
+    /// Only root can reach it, and was told: see [`crate::config::Enroll::card_directory`].
+    Told,
 }
 
 /// What somebody says of a request.
@@ -121,6 +130,9 @@ struct Finishing {
     pace: Pace,
     shredding: bool,
     shredded: bool,
+    /// When it is looked again whether root has shredded it, and how often that was done.
+    next_shred: Duration,
+    shreds: u32,
     cleared: bool,
 }
 
@@ -147,7 +159,7 @@ impl Enrollment {
             Event::Answer(hint) => self.hear(hint),
             Event::Connected(connected) => self.broker.set_connected(connected),
             Event::Looked { ask, problem } => self.looked(ask, problem, now, &mut actions),
-            Event::Shredded(outcome) => self.shredded(outcome, &mut actions),
+            Event::Shredded(outcome) => self.shredded(outcome, now, &mut actions),
             Event::Standing(standing) => self.standing = Some(standing),
             Event::Time => {}
         }
@@ -164,8 +176,12 @@ impl Enrollment {
             State::Enrolled => None,
             State::Idle => look,
             State::Waiting(waiting) => look.into_iter().chain(publish(&waiting.pace)).min(),
-            State::Finishing(finishing) if finishing.cleared => None,
-            State::Finishing(finishing) => publish(&finishing.pace),
+            State::Finishing(finishing) => {
+                let shred = !finishing.shredding && !finishing.shredded;
+                let shred = shred.then_some(finishing.next_shred);
+                let clear = (!finishing.cleared).then(|| publish(&finishing.pace));
+                shred.into_iter().chain(clear.flatten()).min()
+            }
         }
     }
 
@@ -245,13 +261,29 @@ impl Enrollment {
         });
     }
 
-    fn shredded(&mut self, outcome: Result<(), ErrorBody>, actions: &mut Vec<Action>) {
+    fn shredded(
+        &mut self,
+        outcome: Result<Shredding, ErrorBody>,
+        now: Moment,
+        actions: &mut Vec<Action>,
+    ) {
+        let State::Finishing(finishing) = &mut self.state else {
+            return;
+        };
+        if outcome == Ok(Shredding::Told) {
+            finishing.shredding = false;
+            let pause = Duration::from_secs(1 << finishing.shreds.min(LONGEST_SHRED));
+            finishing.next_shred = now.since_start.saturating_add(pause);
+            finishing.shreds = finishing.shreds.saturating_add(1);
+            if finishing.shreds > PATIENT_SHREDS {
+                self.complain(left_on_the_card(), actions);
+            }
+            return;
+        }
+        finishing.shredded = true; // or it never will be: once is enough
         self.problem = None;
         if let Err(problem) = outcome {
             self.complain(problem, actions);
-        }
-        if let State::Finishing(finishing) = &mut self.state {
-            finishing.shredded = true; // or it never will be: once is enough
         }
     }
 
@@ -274,6 +306,8 @@ impl Enrollment {
                     pace: Pace::at_once(now),
                     shredding: false,
                     shredded: false,
+                    next_shred: Duration::ZERO,
+                    shreds: 0,
                     cleared: !waiting.ask.sent,
                 });
                 self.hint = None;
@@ -305,7 +339,8 @@ impl Enrollment {
             actions.push(Action::Publish(waiting.ask.kid));
         }
         if let State::Finishing(finishing) = &mut self.state {
-            if !finishing.shredding {
+            let shred_due = !finishing.shredded && now.since_start >= finishing.next_shred;
+            if shred_due && !finishing.shredding {
                 finishing.shredding = true;
                 actions.push(Action::Shred);
             }
@@ -355,6 +390,17 @@ impl Default for Enrollment {
     }
 }
 
+fn left_on_the_card() -> ErrorBody {
+    let reason = "the join file is of no use any more, and still lies on the boot partition: only root can shred it there";
+    ErrorBody::new(ErrorClass::Conflict, "join-file-left", reason).with_hint(
+        "is the boot partition mounted, and writable? sudo systemctl restart edgeseal-card.service",
+    )
+}
+
+/// Pauses before it is looked again whether root has shredded the join file: 1 s, doubled up to 2^12 s.
+const LONGEST_SHRED: u32 = 12;
+/// After so many looks, a minute, something is wrong.
+const PATIENT_SHREDS: u32 = 6;
 const WAITS_FOR_REQUEST: &str =
     "a join file, or edgeseal-agent identity request with --send or -o FILE";
 

@@ -16,8 +16,9 @@ use edgeseal_trust::limits;
 use edgeseal_trust::store::{Store, StoreError};
 use edgeseal_trust::time::UnixTime;
 use edgeseal_trust::words::Words;
-use std::fs::File;
+use std::fs::OpenOptions;
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
@@ -285,7 +286,9 @@ fn expect_name(file: &JoinFile, wanted: Option<&DeviceId>) -> Result<(), ErrorBo
 
 /// A plain file, of the size of a join file at most.
 fn read_plain(path: &Path) -> io::Result<Option<Zeroizing<Vec<u8>>>> {
-    let file = match File::open(path) {
+    let mut readable = OpenOptions::new();
+    readable.read(true).custom_flags(durable_file::no_wait());
+    let file = match readable.open(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         opened => opened?,
     };

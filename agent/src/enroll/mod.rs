@@ -15,7 +15,7 @@ mod rotation;
 mod standing;
 mod status;
 
-pub use enrollment::{Action, Ask, Enrollment, Event, Hint, Said};
+pub use enrollment::{Action, Ask, Enrollment, Event, Hint, Said, Shredding};
 pub use pace::Moment;
 pub use rotation::{Rotation, RotationAction, RotationEvent, RotationFound};
 pub use standing::Standing;

@@ -11,6 +11,7 @@ pub(crate) mod group;
 pub(crate) mod history;
 pub(crate) mod inspect;
 pub(crate) mod join;
+pub(crate) mod prepare_card;
 pub(crate) mod publish;
 pub(crate) mod reach;
 pub(crate) mod registrar;

@@ -147,7 +147,7 @@ impl Rig {
                     Action::Shred => {
                         assert!(enrolled, "nothing is shredded before it is in force");
                         self.shredded += 1;
-                        events.push(Event::Shredded(Ok(())));
+                        events.push(Event::Shredded(Ok(Shredding::Done)));
                     }
                     Action::Forget => {
                         assert!(self.shredded > 0);
@@ -378,4 +378,31 @@ fn a_join_file_that_cannot_be_shredded_is_said_and_ends_the_enrollment_all_the_s
     let status = enrollment.status();
     assert_eq!(status.state, EnrollState::Enrolled);
     assert_eq!(status.problem.unwrap().code, "join-file-left");
+}
+
+#[test]
+fn a_join_file_that_only_root_can_shred_is_waited_for_and_asked_about_ever_less() {
+    let mut enrollment = Enrollment::new();
+    let _ = enrollment.on(Event::Standing(active()), moment(0));
+    let actions = enrollment.on(Card::of(ask(1)).looked(), moment(0));
+    assert!(actions.contains(&Action::Shred));
+    let mut looks = 0;
+    let mut seconds = 0;
+    let told = || Event::Shredded(Ok(Shredding::Told));
+    assert_eq!(enrollment.on(told(), moment(0)), []);
+    while let Some(at) = enrollment.wake_at().filter(|at| at.as_secs() < 100_000) {
+        assert!(at.as_secs() > seconds, "it turns without an end");
+        seconds = at.as_secs();
+        assert_eq!(enrollment.on(Event::Time, moment(seconds)), [Action::Shred]);
+        let said = enrollment.on(told(), moment(seconds));
+        looks += 1;
+        assert_eq!(said.is_empty(), looks != PATIENT_SHREDS, "said once");
+    }
+    assert!(looks < 50, "{looks}");
+    assert_eq!(enrollment.status().state, EnrollState::Finishing);
+    assert_eq!(enrollment.status().problem.unwrap().code, "join-file-left");
+    let done = enrollment.on(Event::Shredded(Ok(Shredding::Done)), moment(seconds));
+    assert_eq!(done, [Action::Forget]);
+    assert_eq!(enrollment.status().state, EnrollState::Enrolled);
+    assert_eq!(enrollment.status().problem, None);
 }

@@ -103,7 +103,7 @@ impl Device {
     }
 
     fn look(&self) -> edge::Looked {
-        edge::look(self.dir.path(), Some(&self.path()), &board(), NO_CLOCK)
+        edge::look(self.dir.path(), &[self.path()], &board(), NO_CLOCK)
     }
 
     fn refusal(&self) -> ErrorBody {
@@ -300,7 +300,7 @@ fn a_card_in_another_board_asks_for_nothing() {
         serial: Some("20000000".to_owned()),
         machine_id: None,
     };
-    let looked = edge::look(device.dir.path(), Some(&device.path()), &other, NO_CLOCK);
+    let looked = edge::look(device.dir.path(), &[device.path()], &other, NO_CLOCK);
     assert_eq!(looked.problem.unwrap().code, "board-mismatch");
 }
 

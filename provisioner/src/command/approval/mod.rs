@@ -7,7 +7,7 @@ mod list;
 mod sign;
 mod words;
 
-pub(crate) use words::told;
+pub(crate) use words::{note, told};
 
 use super::Context;
 use crate::error::Result;

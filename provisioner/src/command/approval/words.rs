@@ -3,10 +3,10 @@
 use crate::command::role::describe_grant;
 use crate::error::Result;
 use crate::registry::{Matter, Progress, Registry};
-use crate::render::escaped;
+use crate::render::{Style, escaped, notice};
 use edgeseal_trust::document::Root;
 use edgeseal_trust::enrollment::{Approval, ApprovalSubject};
-use edgeseal_trust::id::DeviceId;
+use edgeseal_trust::id::{DeviceId, RoleName};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 
@@ -49,6 +49,19 @@ pub(crate) fn told(registry: &Registry, root: &Root, id: &DeviceId) -> Result<Op
         json,
         whole: missing.whole,
     }))
+}
+
+/// Says of each of these roles that needs approvals that a device which joins with it waits for them.
+pub(crate) fn note(registry: &Registry, roles: &[RoleName], style: Style) {
+    for role in roles {
+        if let Some(rule) = registry.rule(role) {
+            let count = rule.approvals;
+            let line = format!(
+                "note: the role {role} takes {count} approvals for each device that joins with it: edgeseal approval"
+            );
+            notice(style, &line);
+        }
+    }
 }
 
 /// What an approval says, in one line; a role with its grants below.

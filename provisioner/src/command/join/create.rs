@@ -1,20 +1,18 @@
 //! `edgeseal join create`.
 
-use crate::command::publish::Signers;
+use super::press::{Card, Press, Terms};
 use crate::command::registrar::judged_clock;
-use crate::command::{Context, Signing, duration};
-use crate::error::{CommandError, Result};
-use crate::keys::{self, PassphraseSource};
-use crate::registry::{Access, Batch, Registry, TokenRecord, replace_file};
-use crate::render::{Report, notice, progress};
-use edgeseal_trust::enrollment::{Broker, JoinDraft, JoinFile, JoinId, Secret};
+use crate::command::{Context, Signing, approval, duration};
+use crate::error::Result;
+use crate::keys;
+use crate::registry::{Access, Batch, Registry, replace_file};
+use crate::render::{Report, progress};
+use edgeseal_trust::enrollment::JoinId;
 use edgeseal_trust::id::{DeviceId, GroupName, RoleName};
-use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::time::UnixTime;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use zeroize::Zeroizing;
 
 /// What it is given.
 #[derive(clap::Args)]
@@ -61,22 +59,6 @@ pub(crate) struct Args {
     signing: Signing,
 }
 
-/// For whom one file is.
-struct Card {
-    device: Option<DeviceId>,
-    serial: Option<String>,
-}
-
-/// What all files have in common.
-struct Press<'a> {
-    args: &'a Args,
-    registry: &'a Registry,
-    root: Vec<u8>,
-    broker: Broker,
-    registrar: &'a SigningKey,
-    now: UnixTime,
-}
-
 /// Makes join files. A token is in the registry, on disk, before its file is written: a file that exists counts.
 ///
 /// # Errors
@@ -85,64 +67,23 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let registry = context.open(Access::Edit)?;
     keys::judge_place(&args.out, &context.registry)?;
     let now = judged_clock(args.signing.unsynchronized_clock)?;
-    for role in &args.roles {
-        registry.role(role)?;
-    }
-    for role in &args.roles {
-        if let Some(rule) = registry.rule(role) {
-            let count = rule.approvals;
-            let line = format!(
-                "note: the role {role} takes {count} approvals for each device that joins with it: edgeseal approval"
-            );
-            notice(context.style, &line);
-        }
-    }
-    for group in &args.groups {
-        registry.judge_group(group)?;
-    }
-    let root = registry.root()?;
-    let signers = Signers::open(&args.signing, root.content())?;
-    let registrar = signers.of(root.content())?;
-    let registrar = registrar.first().ok_or_else(|| {
-        CommandError::no("threshold", "no registrar key is here").hint("give --keys DIR")
-    })?;
-    let press = Press {
-        args,
-        broker: args.broker(&registry)?,
-        root: root.octets().to_vec(),
-        registrar,
-        registry: &registry,
-        now,
+    let terms = Terms {
+        roles: &args.roles,
+        groups: &args.groups,
+        expires: args.expires,
+        username: args.device_username.as_deref(),
+        password_file: args.device_password_file.as_deref(),
     };
+    let press = Press::new(&terms, &args.signing, &registry, now)?;
+    approval::note(&registry, &args.roles, context.style);
     let cards = args.cards(&registry, now)?;
     keys::make_directory(&args.out)?;
-    let made = press.all(&cards, context)?;
+    let made = all(args, &press, &cards, context)?;
     replace_file(&args.out.join("README.txt"), instructions(&made).as_bytes())?;
     Ok(report(args, &made))
 }
 
 impl Args {
-    fn broker(&self, registry: &Registry) -> Result<Broker> {
-        let Some(settings) = registry.broker()? else {
-            return Err(CommandError::no(
-                "no-broker",
-                "a join file names the broker to enroll over, and none is set",
-            )
-            .hint("edgeseal domain broker mqtts://HOST --ca FILE"));
-        };
-        let password = self
-            .device_password_file
-            .clone()
-            .map(PassphraseSource::File);
-        let password = password.map(|file| file.ask("the broker")).transpose()?;
-        Ok(Broker {
-            url: settings.url,
-            ca: settings.ca,
-            username: self.device_username.clone(),
-            password: password.map(|password| Secret::new(password.to_string())),
-        })
-    }
-
     fn cards(&self, registry: &Registry, now: UnixTime) -> Result<Vec<Card>> {
         if !self.expected {
             let card = |_| Card {
@@ -169,72 +110,34 @@ impl Args {
     }
 }
 
-impl Press<'_> {
-    /// Makes them in portions: thousands are not lost because of one.
-    fn all(&self, cards: &[Card], context: &Context) -> Result<Vec<(JoinId, Option<DeviceId>)>> {
-        let bar = progress(context.style, cards.len(), "join files");
-        let mut tokens = self.registry.tokens()?;
-        let mut made = Vec::with_capacity(cards.len());
-        for portion in cards.chunks(PORTION) {
-            let mut files = BTreeMap::new();
-            for card in portion {
-                let (token, file) = self.one(card)?;
-                made.push((token.id, token.device.clone()));
-                files.insert(token.id, file);
-                tokens.put(token);
-            }
-            self.registry.save_tokens(&mut tokens)?;
-            let mut batch = Batch::new(&self.args.out)?.private();
-            for (id, file) in &files {
-                batch.add(&file_name(id), file)?;
-                bar.inc(1);
-            }
-            batch.commit()?;
+/// Makes them in portions: thousands are not lost because of one.
+fn all(
+    args: &Args,
+    press: &Press<'_>,
+    cards: &[Card],
+    context: &Context,
+) -> Result<Vec<(JoinId, Option<DeviceId>)>> {
+    let bar = progress(context.style, cards.len(), "join files");
+    let mut tokens = press.registry().tokens()?;
+    let mut made = Vec::with_capacity(cards.len());
+    for portion in cards.chunks(PORTION) {
+        let mut files = BTreeMap::new();
+        for card in portion {
+            let (token, file) = press.one(card)?;
+            made.push((token.id, token.device.clone()));
+            files.insert(token.id, file);
+            tokens.put(token);
         }
-        bar.finish_and_clear();
-        Ok(made)
-    }
-
-    fn one(&self, card: &Card) -> Result<(TokenRecord, Zeroizing<Vec<u8>>)> {
-        let mut seed = Zeroizing::new([0; 32]);
-        keys::fill_random(&mut *seed)?;
-        let one_time = SigningKey::from_seed(&seed).public().id();
-        let mut roles = self.args.roles.clone();
-        roles.sort();
-        roles.dedup();
-        let mut groups = self.args.groups.clone();
-        groups.sort();
-        groups.dedup();
-        let draft = JoinDraft {
-            domain: self.registry.domain().clone(),
-            id: new_id()?,
-            one_time,
-            device: card.device.clone(),
-            roles,
-            groups,
-            serial: card.serial.clone(),
-            issued_at: self.now,
-            expires_at: self.now.plus(self.args.expires),
-        };
-        let token = draft
-            .sign(self.registrar)
-            .map_err(|why| CommandError::no(why.code(), format!("no join token: {why}")))?;
-        let file = JoinFile::new(&self.root, self.broker.clone(), &token, &seed)
-            .map_err(|why| CommandError::no(why.code(), format!("no join file: {why}")))?;
-        Ok((TokenRecord::new(draft), file.write()))
-    }
-}
-
-/// 128 random bits that no shell or option parser takes for an option.
-fn new_id() -> Result<JoinId> {
-    loop {
-        let mut octets = [0; 16];
-        keys::fill_random(&mut octets)?;
-        let id = JoinId::from_octets(octets);
-        if !id.to_string().starts_with('-') {
-            return Ok(id);
+        press.registry().save_tokens(&mut tokens)?;
+        let mut batch = Batch::new(&args.out)?.private();
+        for (id, file) in &files {
+            batch.add(&file_name(id), file)?;
+            bar.inc(1);
         }
+        batch.commit()?;
     }
+    bar.finish_and_clear();
+    Ok(made)
 }
 
 fn file_name(id: &JoinId) -> String {

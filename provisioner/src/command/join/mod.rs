@@ -2,7 +2,10 @@
 
 mod create;
 mod list;
+mod press;
 mod revoke;
+
+pub(crate) use press::{Card, Press, Terms};
 
 use super::Context;
 use crate::error::Result;
