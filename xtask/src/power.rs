@@ -5,6 +5,8 @@ use std::process::Command;
 
 /// Cuts the power so many times, at random moments of everything that changes the disk.
 pub(crate) fn cuts(count: u64, seed: Option<u64>) -> Result<(), TaskError> {
+    // Testing one package builds no program of another.
+    tool("cargo", &["build", "--locked"])?;
     let mut command = Command::new("cargo");
     command.args(["test", "-p", "edgeseal", "--locked", "--test", "power_cut"]);
     command.args(["random", "--", "--nocapture"]);
