@@ -8,8 +8,8 @@ end exit status 1 where a bar is missed:
 - no agent ended or was started again, since no fault here ends one;
 - resident memory grows by less than 50 KiB an hour, the slope over the last two thirds (of a run below an hour: 50 KiB at most);
 - the descriptors of each are as many at the end as after the first third;
-- no acknowledged message is lost but what a killed broker had not written down, and none is handed on twice as new, as
-  docs/gateway.md says.
+- no acknowledged message is lost but what a killed broker had not written down, or what a device that was suspended had under
+  way, and none is handed on twice as new, as docs/gateway.md says.
 """
 
 import argparse
@@ -25,6 +25,7 @@ DESCRIPTORS = 2
 FAULT_EVERY = 120
 STOPPED_SECONDS = 25
 AUTOSAVED_SECONDS = 3  # of the broker, with the time that a write takes
+UNDER_WAY_SECONDS = 3  # of a message between its signature and its judgement, at the most where all is well
 DRAIN_SECONDS = 120
 LEEWAY_SECONDS = 10  # of the agents, by default
 
@@ -69,7 +70,8 @@ class Soak:
             Publisher("gamma", "gamma-5", 5, 1, 3, gamma.port),
         ]
         self.samples = {device.name: [] for device in farm.devices}
-        self.kills, self.faults, self.restarts, self.late = [], [], 0, 0
+        self.kills, self.suspensions, self.faults = [], [], []
+        self.restarts = self.late = 0
         self.revoked = self.grants = 0
         self.obeys = self.clock_obeys()
 
@@ -151,11 +153,13 @@ class Soak:
 
     def suspension(self):
         """A device that publishes is suspended for a while: its programs keep what they have."""
+        from_then = time.time() - UNDER_WAY_SECONDS
         self.farm.signed("device suspend gamma")
         self.arrives()
         time.sleep(10)
         self.farm.signed("device resume gamma")
         self.arrives()
+        self.suspensions.append((from_then, time.time()))
 
     def clock_is_lost(self):
         """1970, and nobody vouches for it: the agent lets no program in until the time is right."""
@@ -204,21 +208,29 @@ class Soak:
                   f"{(last - self.began) / 60:.2f} min, after {before[-1] if before else 'nothing'}", flush=True)
 
     def lost(self, settled):
-        """Of what is missing, what is older than that; and how much of it a killed broker may have forgotten."""
-        old = [at for *_, at in self.missing() if at < settled]
-        excused = [at for at in old if any(begin <= at <= end for begin, end in self.kills)]
-        return len(old) - len(excused), len(excused)
+        """Of what is missing, what is older than that; what a killed broker may have forgotten; what is a suspended device's."""
+        lost = forgotten = refused = 0
+        for _, publisher, _, at in self.missing():
+            if at >= settled:
+                continue
+            if within(self.kills, at):
+                forgotten += 1
+            elif publisher.startswith("gamma") and within(self.suspensions, at):
+                refused += 1
+            else:
+                lost += 1
+        return lost, forgotten, refused
 
     def line(self):
-        lost, forgotten = self.lost(time.time() - 60)
+        lost, forgotten, refused = self.lost(time.time() - 60)
         held = " ".join(f"{device.name} {device.resident_kib()} KiB {device.descriptors()} fd" for device in self.farm.devices)
         print(f"{(time.time() - self.began) / 60:5.1f} min  sent {sum(at.sent for at in self.publishers)} "
-              f"received {sum(at.count() for at in self.consumers)} lost {lost} forgotten-by-broker {forgotten} "
+              f"received {sum(at.count() for at in self.consumers)} lost {lost} forgotten {forgotten} suspended {refused} "
               f"doubled {sum(len(at.doubled) for at in self.consumers)} repeated {sum(at.repeated for at in self.consumers)} "
               f"restarts {self.restarts}  {held}  {self.faults[-1][1] if self.faults else '-'}", flush=True)
 
     def judge(self):
-        lost, forgotten = self.lost(time.time())
+        lost, forgotten, refused = self.lost(time.time())
         doubled = sum(len(consumer.doubled) for consumer in self.consumers)
         hours = self.given.minutes / 60
         well = True
@@ -237,7 +249,7 @@ class Soak:
         for device in self.farm.devices:
             counts = device.status()["counts"]
             print(f"  {device.name} rejected {counts['rejected']}, failed {counts['failed']}", flush=True)
-        print(f"lost with a killed broker: {forgotten}; repeated with DUP: {sum(at.repeated for at in self.consumers)}")
+        print(f"lost with a killed broker: {forgotten}, with a suspended device: {refused}; repeated with DUP: {sum(at.repeated for at in self.consumers)}")
         for name, samples in self.samples.items():
             late = samples[len(samples) // 3:]
             growth = slope([(at, kib) for at, kib, _ in late]) * 3600 * min(hours, 1)
@@ -247,6 +259,10 @@ class Soak:
             grown = statistics.median(at[2] for at in late[third:]) - statistics.median(at[2] for at in late[:third])
             figure(f"{name}: descriptors more at the end", grown, DESCRIPTORS, "")
         return well
+
+
+def within(spans, at):
+    return any(begin <= at <= end for begin, end in spans)
 
 
 def slope(points):
