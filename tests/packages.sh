@@ -97,4 +97,5 @@ boot read-only --bind "$data:/data" --read-only --tmpfs=/tmp --tmpfs=/var/log
 boot overlay --bind "$data:/data" --volatile=overlay
 boot full-disk --bind "$data:/data"
 boot removed --bind "$data:/data"
+boot operator
 say "packages: all of it passed"

@@ -15,7 +15,7 @@ ok "exposure is 1.1 at most"
 grep -q " " /run/edgeseal-clock/synchronization
 ok "the clock watch tells the agent of the kernel's flag"
 
-bash /root/card.sh
+bash "$here/card.sh"
 
 mkdir -p /etc/edgeseal/config.d
 cat >/etc/edgeseal/config.d/test.toml <<'TOML'

@@ -3,15 +3,16 @@
 # is taken by the agent, which may not touch it, and shredded. Leaves the device as fresh as it was.
 set -euo pipefail
 trap 'echo "FAILED at line $LINENO: $BASH_COMMAND"; systemctl status edgeseal-card.service edgeseal-card.path --no-pager || true; journalctl -u edgeseal-agent -u edgeseal-card --no-pager | tail -40; cat /boot/firmware/edgeseal/edgeseal-result.txt || true' ERR
+here=$(dirname "$(realpath "$0")")
 ok() { echo "ok: $*"; }
 card=/boot/firmware/edgeseal
 result() { tr -d '\r' <$card/edgeseal-result.txt 2>/dev/null | tr '\n' ' '; }
-within() { for _ in $(seq 300); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within 30 s: $1"; return 1; }
+within() { for _ in $(seq $((300 * ${PATIENCE:-1}))); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within 30 s: $1"; return 1; }
 says() { result | grep >/dev/null -e "$1"; }
 
 systemd-analyze security --threshold=11 edgeseal-card.service >/dev/null
 systemctl is-active -q edgeseal-card.path
-command -v edgeseal >/dev/null || dpkg -i /root/operator.deb
+command -v edgeseal >/dev/null || dpkg -i "$here/operator.deb"
 mkdir /root/barn && cd /root/barn && umask 077 && printf 'a pass phrase\n' >pass
 sign="--keys keys --passphrase-file pass --unsynchronized-clock"
 edgeseal domain init barn --keys keys --passphrase-file pass >/dev/null

@@ -6,7 +6,7 @@ trap 'echo "FAILED at line $LINENO: $BASH_COMMAND"; journalctl -u edgeseal-regis
 export DEBIAN_FRONTEND=noninteractive
 here=$(dirname "$(realpath "$0")")
 ok() { echo "ok: $*"; }
-within() { for _ in $(seq 300); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within 30 s: $1"; return 1; }
+within() { for _ in $(seq $((300 * ${PATIENCE:-1}))); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within 30 s: $1"; return 1; }
 said() { journalctl -u "$1" --no-pager -o cat | grep >/dev/null -- "$2"; }
 registrar() { setpriv --reuid edgeseal-registrar --regid edgeseal-registrar --init-groups "$@"; }
 

@@ -2,11 +2,12 @@
 //! knew at a moment is kept beside what the device knew: after a power cut of the device both go on from there.
 
 use crate::broker::Broker;
+use crate::disk;
 use crate::farm::{Device, Running, copy};
 use crate::offline::answer;
 use crate::operator::Operator;
 use crate::record::Record;
-use crate::state::{Recorded, State, in_new_place, record_of};
+use crate::state::{Recorded, State, record_of};
 use crate::strace;
 use serde_json::Value;
 use std::cell::RefCell;
@@ -72,7 +73,7 @@ impl Site {
         self.keep("enrolled");
         let check = move |state: &State, record: &Record| {
             self.go_on_from(told.standing(state, record, ["before", "enrolled"]));
-            in_new_place(state, |device| {
+            self.in_same_place(state, |device| {
                 let running = told.start(device, state, record)?;
                 let enrolled = running.until("it is enrolled", is_enrolled)?;
                 // The registrar knows the key of the request that left, and a card is good for one.
@@ -119,7 +120,7 @@ impl Site {
         self.keep("rotated");
         let check = move |state: &State, record: &Record| {
             self.go_on_from(told.standing(state, record, ["enrolled", "rotated"]));
-            in_new_place(state, |device| {
+            self.in_same_place(state, |device| {
                 let running = told.start(device, state, record)?;
                 // Whoever asked for it asks again: that is the same as once.
                 if running
@@ -146,6 +147,15 @@ impl Site {
             record,
             check: Box::new(check),
         }
+    }
+
+    /// The device, whose disk is in this state: where its files lie is written in some of them.
+    fn in_same_place<T>(&self, state: &State, look: impl FnOnce(&Device) -> T) -> T {
+        let device = Device::at(self.path("device"));
+        fs::remove_dir_all(device.disk()).unwrap();
+        fs::create_dir(device.disk()).unwrap();
+        disk::lay(&state.tree, &device.disk());
+        look(&device)
     }
 
     /// Keeps what the registrar knows, and stops it.

@@ -10,6 +10,7 @@ mod emulate;
 mod measure;
 mod package;
 mod pages;
+mod power;
 mod release;
 mod reproducible;
 mod run;
@@ -41,10 +42,17 @@ fn work(job: Job) -> Result<(), TaskError> {
         Job::Package { target } => package::both(target::find(&target)?),
         Job::Pages { check: true } => pages::check(),
         Job::Pages { check: false } => pages::write(),
+        Job::PowerCuts { count, seed } => power::cuts(count, seed),
         Job::Release { targets } => release::make(&target::all(&targets)?),
         Job::Reproducible => reproducible::compare(),
         Job::Sbom => sbom::write(),
+        Job::Soak {
+            hours,
+            minutes,
+            programs,
+        } => power::soak(minutes.unwrap_or(hours * 60.0), &programs),
         Job::Targets => target::list(),
+        Job::Wear { minutes, programs } => power::wear(minutes, &programs),
     }
 }
 
@@ -92,6 +100,15 @@ enum Job {
         #[arg(long)]
         check: bool,
     },
+    /// Cut the power at random moments of whatever changes the disk, and start from what is left
+    PowerCuts {
+        /// How many times
+        #[arg(default_value_t = 200)]
+        count: u64,
+        /// The seed that an earlier run printed [default: another each time]
+        #[arg(long)]
+        seed: Option<u64>,
+    },
     /// Make the packages for all targets, the bills of materials and SHA256SUMS, in target/packages
     Release {
         /// Some of `cargo xtask targets` instead of all
@@ -101,6 +118,27 @@ enum Job {
     Reproducible,
     /// Write the software bill of materials (CycloneDX) of both programs into target/packages
     Sbom,
+    /// Traffic through real agents with a fault every few minutes: nothing is lost, nothing grows
+    Soak {
+        /// How long
+        #[arg(long, default_value_t = 2.0)]
+        hours: f64,
+        /// The same in minutes
+        #[arg(long, conflicts_with = "hours")]
+        minutes: Option<f64>,
+        /// Directory with both programs
+        #[arg(long, value_name = "DIR", default_value = "target/release")]
+        programs: String,
+    },
     /// List the targets, and what they lack on this machine
     Targets,
+    /// What an agent writes to the card, idle and at work
+    Wear {
+        /// How long it idles
+        #[arg(default_value_t = 10.0)]
+        minutes: f64,
+        /// Directory with both programs
+        #[arg(long, value_name = "DIR", default_value = "target/release")]
+        programs: String,
+    },
 }
