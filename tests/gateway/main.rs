@@ -20,6 +20,7 @@ mod habits;
 mod hostile;
 mod local;
 mod mosquitto;
+mod newcomer;
 mod observer;
 mod packet;
 mod process;
