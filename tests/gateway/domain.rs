@@ -43,11 +43,16 @@ impl Domain {
             self.operator(&format!("device approve {name} --yes"));
         }
         self.operator("publish --unsynchronized-clock --keys keys --to bundle");
-        let bundle = self.place.join("bundle");
+        let bundle = self.bundle();
         for (_, config) in devices {
             let bundle = bundle.to_str().unwrap();
             self.agent(config, &["trust", "apply", bundle, "--root", &self.words]);
         }
+    }
+
+    /// The newest bundle file.
+    pub(crate) fn bundle(&self) -> PathBuf {
+        self.place.join("bundle")
     }
 
     /// Runs a verb of the operator's program, its words parted by spaces.

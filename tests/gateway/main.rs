@@ -23,6 +23,7 @@ mod hands;
 mod hostile;
 mod local;
 mod mosquitto;
+mod newcomer;
 mod observer;
 mod packet;
 mod process;

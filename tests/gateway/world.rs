@@ -162,7 +162,15 @@ impl Device {
 
     /// Enrolled devices with running agents that are set up in different ways.
     pub(crate) fn set_up(place: &Path, plans: Vec<(&'static str, Setup)>) -> Vec<Self> {
-        let domain = Domain::found(&place.join("domain"));
+        Self::joined(&Domain::found(&place.join("domain")), place, plans)
+    }
+
+    /// The same in a domain that may have devices already: they hear nothing of these.
+    pub(crate) fn joined(
+        domain: &Domain,
+        place: &Path,
+        plans: Vec<(&'static str, Setup)>,
+    ) -> Vec<Self> {
         let mut devices = Vec::new();
         for (name, setup) in plans {
             let place = place.join(name);
