@@ -19,7 +19,7 @@ tar=target/packages/root-arm64.tar
 mkdir -p target/packages
 [ -s $tar ] || {
   mmdebstrap --quiet --variant=minbase --architectures=arm64 \
-    --include=systemd,systemd-sysv,dbus,init-system-helpers,udev,kmod,linux-image-arm64,mosquitto,mosquitto-clients bookworm $tar.new
+    --include=systemd,systemd-sysv,dbus,init-system-helpers,udev,kmod,linux-image-arm64,mosquitto,openssl bookworm $tar.new
   mv $tar.new $tar
 }
 
@@ -28,21 +28,32 @@ trap 'rm -rf "$work"' EXIT
 root=$work/root
 mkdir "$root"
 tar -C "$root" -xf $tar --exclude=./dev
-mkdir -p "$root/dev" "$root/etc/systemd/system/multi-user.target.wants"
-cp "$agent" "$root/root/agent.deb"
-cp "$operator" "$root/root/operator.deb"
-cp tests/packages/*.sh "$root/root/"
+shared=$root/shared
+mkdir -p "$root/dev" "$root/data" "$shared" "$root/etc/systemd/system/multi-user.target.wants"
+cp "$agent" "$shared/agent.deb"
+cp "$operator" "$shared/operator.deb"
+cp tests/packages/*.sh "$shared/"
+# The same programs as a later version.
+dpkg-deb -R "$agent" "$work/newer"
+sed -i "s/^Version: .*/&+1/" "$work/newer/DEBIAN/control"
+dpkg-deb -Znone -b "$work/newer" "$shared/newer.deb" >/dev/null
+rm -rf "$work/newer"
+# The plain program that publishes and subscribes during the upgrade, for this processor.
+if command -v aarch64-linux-gnu-gcc >/dev/null && [ -e /usr/include/mosquitto.h ]; then
+  cp /usr/include/mosquitto.h "$work/"
+  aarch64-linux-gnu-gcc -O1 -I"$work" -o "$shared/client" tests/gateway/clients/libmosquitto.c \
+    "$root"/usr/lib/aarch64-linux-gnu/libmosquitto.so.1 -Wl,--allow-shlib-undefined
+fi
 install -m 0644 /dev/stdin "$root/etc/systemd/system/check.service" <<'UNIT'
 [Unit]
 After=multi-user.target
 [Service]
 Environment=PATIENCE=6
-ExecStart=/bin/bash -c "dpkg -i /root/agent.deb && /root/booted.sh"
-StandardOutput=file:/root/said
-StandardError=file:/root/said
+ExecStart=/bin/bash -c "bash /shared/in-image.sh && bash /shared/booted.sh"
+StandardOutput=file:/shared/said
+StandardError=file:/shared/said
 ExecStopPost=/usr/bin/systemctl poweroff
 UNIT
-chmod 755 "$root/root/booted.sh"
 ln -s ../check.service "$root/etc/systemd/system/multi-user.target.wants/check.service"
 echo "/dev/vda / ext4 defaults 0 1" >"$root/etc/fstab"
 kernel=$(ls "$root"/boot/vmlinuz-*-arm64) initrd=$(ls "$root"/boot/initrd.img-*-arm64)
@@ -53,5 +64,5 @@ rm -rf "$root"
 timeout 3000 qemu-system-aarch64 -M virt -cpu cortex-a53 -smp 2 -m 1024 -nographic -no-reboot -nic none \
   -kernel "$work/kernel" -initrd "$work/initrd" -append "root=/dev/vda rw console=ttyAMA0 quiet" \
   -drive "if=none,format=raw,file=$work/disk,id=disk" -device virtio-blk-device,drive=disk >"$work/console" 2>&1 </dev/null || true
-debugfs -R "cat /root/said" "$work/disk" 2>/dev/null | tee "$work/said"
+debugfs -R "cat /shared/said" "$work/disk" 2>/dev/null | tee "$work/said"
 grep -qx "all of it passed" "$work/said" || { tail -20 "$work/console"; exit 1; }
