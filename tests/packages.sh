@@ -60,7 +60,7 @@ umount "$root/proc"
 
 unpack
 contain=(systemd-nspawn --quiet --machine=edgeseal-check --register=no --keep-unit --private-network --bind "$shared:/shared"
-  --system-call-filter="adjtimex clock_adjtime clock_adjtime64" --directory "$root")
+  --system-call-filter="adjtimex clock_adjtime clock_adjtime64 mlock mlock2 munlock" --directory "$root")
 if ! said=$("${contain[@]}" --pipe true 2>&1); then
   echo "packages.sh: SKIPPED what needs systemd: no container starts on this machine: $said"
   exit 0
