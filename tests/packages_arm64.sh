@@ -13,7 +13,8 @@ agent=$packages/edgeseal-agent_${version}_arm64.deb
 operator=$packages/edgeseal_${version}_arm64.deb
 lacks() { echo "packages_arm64.sh: lacks $1" >&2; exit 69; }
 for file in "$agent" "$operator"; do [ -e "$file" ] || lacks "$file (cargo xtask package arm64)"; done
-for program in qemu-system-aarch64 mmdebstrap arch-test mke2fs; do command -v $program >/dev/null || lacks $program; done
+[ -e /usr/include/mosquitto.h ] || lacks "mosquitto.h (libmosquitto-dev)"
+for program in qemu-system-aarch64 aarch64-linux-gnu-gcc mmdebstrap arch-test mke2fs; do command -v $program >/dev/null || lacks $program; done
 arch-test arm64 >/dev/null || lacks "the binfmt entry of qemu-user-static"
 tar=target/packages/root-arm64.tar
 mkdir -p target/packages
@@ -39,11 +40,9 @@ sed -i "s/^Version: .*/&+1/" "$work/newer/DEBIAN/control"
 dpkg-deb -Znone -b "$work/newer" "$shared/newer.deb" >/dev/null
 rm -rf "$work/newer"
 # The plain program that publishes and subscribes during the upgrade, for this processor.
-if command -v aarch64-linux-gnu-gcc >/dev/null && [ -e /usr/include/mosquitto.h ]; then
-  cp /usr/include/mosquitto.h "$work/"
-  aarch64-linux-gnu-gcc -O1 -I"$work" -o "$shared/client" tests/gateway/clients/libmosquitto.c \
-    "$root"/usr/lib/aarch64-linux-gnu/libmosquitto.so.1 -Wl,--allow-shlib-undefined
-fi
+cp /usr/include/mosquitto.h "$work/"
+aarch64-linux-gnu-gcc -O1 -I"$work" -o "$shared/client" tests/gateway/clients/libmosquitto.c \
+  "$root"/usr/lib/aarch64-linux-gnu/libmosquitto.so.1 -Wl,--allow-shlib-undefined
 install -m 0644 /dev/stdin "$root/etc/systemd/system/check.service" <<'UNIT'
 [Unit]
 After=multi-user.target

@@ -46,7 +46,10 @@ edgeseal-agent init
 units start
 
 dpkg -s edgeseal >/dev/null 2>&1 || dpkg -i $here/operator.deb
-mkdir place && cd place && umask 077 && printf 'a pass phrase\n' >pass
+mkdir place
+cd place
+umask 077
+printf 'a pass phrase\n' >pass
 edgeseal domain init farm --keys keys --passphrase-file pass --json >init.json
 root=$(sed -n 's/.*"root_words":"\([a-z ]*\)".*/\1/p' init.json)
 edgeseal role add sensor
@@ -80,7 +83,8 @@ grep -q "^CapEff:.*0000000000000000" /proc/$pid/status
 grep -q "^Seccomp:.*2" /proc/$pid/status
 grep -q "^VmLck:.*[1-9]" /proc/$pid/status
 grep -q "Max core file size  *0" /proc/$pid/limits
-[ ! -e /proc/$pid/root/opt ] && [ ! -e /proc/$pid/root/root/place ]
+[ ! -e /proc/$pid/root/opt ]
+[ ! -e /proc/$pid/root/root/place ]
 setpriv --reuid edgeseal --regid edgeseal --init-groups cat /proc/self/environ >/dev/null
 refused "Permission denied" setpriv --reuid edgeseal --regid edgeseal --init-groups cat /proc/$pid/environ
 ok "no privilege, no capability, a root of its own; the key's page is locked; its own account cannot look into it"
@@ -93,7 +97,7 @@ within "it comes back after kill -9" active
 refused replay verify "$token"
 ok "killed, it comes back and remembers what it accepted"
 
-if [ -e $here/client ]; then . $here/upgrade.sh; fi # a program for this processor
+. $here/upgrade.sh
 . $here/newer-state.sh
 . $here/credentials.sh
 
@@ -107,7 +111,8 @@ printf '[agent]\nstate_directory = "/data/edgeseal"\n' >/etc/edgeseal/config.d/d
 systemctl daemon-reload
 units start
 within "it runs on the data partition" active
-state signing ok && state state-durable ok
+state signing ok
+state state-durable ok
 sign >/data/token
 verify "$(cat /data/token)"
 ok "moved to a data partition, it signs there"

@@ -1,24 +1,25 @@
 #!/bin/bash
 # In a booted system where the package is installed and no identity made: a join file on a boot partition of root's alone
 # is taken by the agent, which may not touch it, and shredded. Leaves the device as fresh as it was.
-set -euo pipefail
+. "$(dirname "$0")/common.sh"
 trap 'echo "FAILED at line $LINENO: $BASH_COMMAND"; systemctl status edgeseal-card.service edgeseal-card.path --no-pager || true; journalctl -u edgeseal-agent -u edgeseal-card --no-pager | tail -40; cat /boot/firmware/edgeseal/edgeseal-result.txt || true' ERR
-here=$(dirname "$(realpath "$0")")
-ok() { echo "ok: $*"; }
 card=/boot/firmware/edgeseal
 result() { tr -d '\r' <$card/edgeseal-result.txt 2>/dev/null | tr '\n' ' '; }
-within() { for _ in $(seq $((300 * ${PATIENCE:-1}))); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within 30 s: $1"; return 1; }
 says() { result | grep >/dev/null -e "$1"; }
 
 systemd-analyze security --threshold=11 edgeseal-card.service >/dev/null
 systemctl is-active -q edgeseal-card.path
 command -v edgeseal >/dev/null || dpkg -i "$here/operator.deb"
-mkdir /root/barn && cd /root/barn && umask 077 && printf 'a pass phrase\n' >pass
+mkdir /root/barn
+cd /root/barn
+umask 077
+printf 'a pass phrase\n' >pass
 sign="--keys keys --passphrase-file pass --unsynchronized-clock"
 edgeseal domain init barn --keys keys --passphrase-file pass >/dev/null
 edgeseal role add sensor >/dev/null
 edgeseal domain broker mqtt://127.0.0.1:9 >/dev/null # where nobody answers
-install -d -m 0700 /boot/firmware && touch /boot/firmware/config.txt /boot/firmware/cmdline.txt
+install -d -m 0700 /boot/firmware
+touch /boot/firmware/config.txt /boot/firmware/cmdline.txt
 # shellcheck disable=SC2086 # several options
 edgeseal prepare-card /boot/firmware --device barn-1 --role sensor $sign
 systemctl restart edgeseal-agent # at boot; in between, the path unit sees it
@@ -34,7 +35,9 @@ edgeseal registrar accept --unsynchronized-clock request >/dev/null
 edgeseal publish $sign --to bundle >/dev/null
 edgeseal-agent trust apply bundle >/dev/null
 within "the result says so" says "ENROLLED as barn-1"
-[ ! -e $card/join.json ] && [ ! -e $card/join.json.used ] && [ ! -e /run/edgeseal-card/join.json ]
+[ ! -e $card/join.json ]
+[ ! -e $card/join.json.used ]
+[ ! -e /run/edgeseal-card/join.json ]
 within "the agent has nothing left to do" test ! -e /var/lib/edgeseal/request.json
 inode=$(stat -c %i $card/edgeseal-result.txt)
 systemctl restart edgeseal-agent

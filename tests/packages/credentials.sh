@@ -21,7 +21,8 @@ within "it runs without the passphrase" active
 systemctl status edgeseal-agent --no-pager | grep >/dev/null "not signing"
 refused identity-passphrase edgeseal-agent identity show
 give edgeseal-passphrase:/etc/edgeseal/passphrase.cred
-[ "$(kid)" = "$before" ] && state signing ok
+[ "$(kid)" = "$before" ]
+state signing ok
 systemd-run --quiet --pipe --wait -p User=edgeseal \
   -p LoadCredentialEncrypted=edgeseal-passphrase:/etc/edgeseal/passphrase.cred edgeseal-agent identity show | grep -q "$before"
 ok "a key that OpenSSL encrypted, its passphrase a sealed credential"
@@ -29,7 +30,9 @@ ok "a key that OpenSSL encrypted, its passphrase a sealed credential"
 systemd-creds encrypt --name=edgeseal-identity /root/identity.pem /etc/edgeseal/identity.cred
 shred -u identity.pem
 give edgeseal-identity:/etc/edgeseal/identity.cred
-[ "$(kid)" = "$before" ] && state signing ok && state identity ok
+[ "$(kid)" = "$before" ]
+state signing ok
+state identity ok
 sign >/dev/null
 ok "the key itself as a sealed credential"
 

@@ -1,12 +1,8 @@
 #!/bin/bash
 # In a booted system: the operator's package. Nothing of it is enabled; the registrar and the look at the fleet work as services,
 # within their sandboxes, with the passphrase as a credential.
-set -euo pipefail
+. "$(dirname "$0")/common.sh"
 trap 'echo "FAILED at line $LINENO: $BASH_COMMAND"; journalctl -u edgeseal-registrar -u edgeseal-status -u edgeseal-refresh --no-pager | tail -40' ERR
-export DEBIAN_FRONTEND=noninteractive
-here=$(dirname "$(realpath "$0")")
-ok() { echo "ok: $*"; }
-within() { for _ in $(seq $((300 * ${PATIENCE:-1}))); do if "${@:2}"; then return 0; fi; sleep 0.1; done; echo "not within 30 s: $1"; return 1; }
 said() { journalctl -u "$1" --no-pager -o cat | grep >/dev/null -- "$2"; }
 registrar() { setpriv --reuid edgeseal-registrar --regid edgeseal-registrar --init-groups "$@"; }
 
@@ -80,7 +76,8 @@ dpkg -i "$here/operator.deb"
 within "it runs after an upgrade" systemctl is-active -q edgeseal-registrar
 [ "$(systemctl show -p MainPID --value edgeseal-registrar)" != "$pid" ]
 dpkg -P edgeseal 2>&1 | grep >/dev/null "is kept"
-[ -s $state/keys/registrar-1.pem ] && [ -s $state/registry/domain.json ]
-! systemctl is-active -q edgeseal-registrar
+[ -s $state/keys/registrar-1.pem ]
+[ -s $state/registry/domain.json ]
+fails systemctl is-active -q edgeseal-registrar
 ok "an upgrade restarts it, a purge keeps registry and keys"
 echo "all of it passed"

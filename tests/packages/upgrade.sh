@@ -53,8 +53,10 @@ done
 cmp $traffic/got-2 <(seq "$sent")
 again=$(($(wc -l <$traffic/got-1) - sent))
 [ "$again" -le 20 ] # as many as may be unacknowledged
-has sub '"disconnected"' && has pub '"disconnected"'
-[ "$(kid)" = "$before" ] && state signing ok
+has sub '"disconnected"'
+has pub '"disconnected"'
+[ "$(kid)" = "$before" ]
+state signing ok
 sleep 12 # the gateway asks brokers to delay wills by 10 s
 if has observer site/pi-1/gone; then grep site/pi-1/gone $traffic/observer.log; false; fi
 ok "an upgrade under traffic: $sent messages of QoS 1 and of QoS 2, none lost, QoS 1 $again times again, no will"

@@ -10,9 +10,11 @@ dpkg -i /shared/newer.deb
 dpkg -i --force-downgrade /shared/agent.deb
 [ "$(kid)" = "$before" ]
 dpkg -r edgeseal-agent
-[ -s /var/lib/edgeseal/identity.pem ] && [ -s /etc/edgeseal/config.toml ]
+[ -s /var/lib/edgeseal/identity.pem ]
+[ -s /etc/edgeseal/config.toml ]
 dpkg -P edgeseal-agent 2>&1 | tee /tmp/purged
 grep -q "purge deletes this device's key" /tmp/purged
-[ ! -e /var/lib/edgeseal ] && [ ! -e /etc/edgeseal ]
+[ ! -e /var/lib/edgeseal ]
+[ ! -e /etc/edgeseal ]
 dpkg -P edgeseal
 echo "ok: upgraded, downgraded, removed, purged without systemd"
