@@ -4,10 +4,11 @@ use super::build::{self, PROGRAMS, size};
 use super::pages;
 use super::run::{TaskError, io, on_path, say, wait};
 use super::target::Target;
+use std::path::PathBuf;
 use std::process::Command;
 
 /// Makes the packages of both programs, and says where they are.
-pub(crate) fn both(target: &Target) -> Result<(), TaskError> {
+pub(crate) fn both(target: &Target) -> Result<Vec<PathBuf>, TaskError> {
     if on_path("cargo-deb").is_none() {
         let how = "cargo-deb (cargo install --locked cargo-deb)";
         return Err(TaskError::Lacks(how.to_owned()));
@@ -16,6 +17,7 @@ pub(crate) fn both(target: &Target) -> Result<(), TaskError> {
     build::release(target)?;
     let directory = build::target_directory().join("packages");
     std::fs::create_dir_all(&directory).map_err(io(&directory.display().to_string()))?;
+    let mut made = Vec::new();
     for program in PROGRAMS {
         let name = format!(
             "{program}_{}_{}.deb",
@@ -33,6 +35,7 @@ pub(crate) fn both(target: &Target) -> Result<(), TaskError> {
         }
         wait(command)?;
         say(&format!("{} octets  {}", size(&path)?, path.display()))?;
+        made.push(path);
     }
-    Ok(())
+    Ok(made)
 }

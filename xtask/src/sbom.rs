@@ -4,10 +4,11 @@ use super::build::{PROGRAMS, target_directory};
 use super::run::{TaskError, io, output, root, say};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// One file for each program, its dependencies for every target in it, development ones left out.
-pub(crate) fn write() -> Result<(), TaskError> {
+pub(crate) fn write() -> Result<Vec<PathBuf>, TaskError> {
     let mut cargo = Command::new("cargo");
     cargo.args(["metadata", "--format-version=1", "--locked"]);
     let wrong = |error: serde_json::Error| TaskError::Wrong(format!("cargo metadata: {error}"));
@@ -16,6 +17,7 @@ pub(crate) fn write() -> Result<(), TaskError> {
     let checksums = checksums(&lock);
     let directory = target_directory().join("packages");
     std::fs::create_dir_all(&directory).map_err(io(&directory.display().to_string()))?;
+    let mut written = Vec::new();
     for program in PROGRAMS {
         let bill = bill(&metadata, &checksums, program)?;
         let name = format!("{program}_{}.cdx.json", env!("CARGO_PKG_VERSION"));
@@ -27,8 +29,9 @@ pub(crate) fn write() -> Result<(), TaskError> {
             .and_then(Value::as_array)
             .map_or(0, Vec::len);
         say(&format!("{count} components  {}", path.display()))?;
+        written.push(path);
     }
-    Ok(())
+    Ok(written)
 }
 
 fn bill(
