@@ -342,6 +342,7 @@ impl Session {
             Event::PasswordChecked(right) => self.password_checked(right, around),
             Event::Stop => self.stop(around.now),
             Event::TakenOver => Err(Ending::TAKEN_OVER),
+            Event::Timer if self.hands_on() => self.hand_on_surplus(around),
             Event::Timer => Ok(()),
             Event::TrustChanged => {
                 self.trust_changed();

@@ -49,7 +49,7 @@ impl Session {
     }
 
     /// Everything that [`Session::look_at_the_clock`] could find due.
-    pub(super) fn deadlines(&self) -> [Option<Duration>; 5] {
+    pub(super) fn deadlines(&self) -> [Option<Duration>; 6] {
         let phase = self
             .phase_limit()
             .map(|(limit, _)| self.phase_since.saturating_add(limit));
@@ -58,6 +58,8 @@ impl Session {
         [
             phase,
             self.inbound.hold.due(),
+            // What is left of the surplus waits for the others' turns alone.
+            self.hands_on().then_some(Duration::ZERO),
             self.program
                 .as_ref()
                 .filter(|_| self.hears_program())

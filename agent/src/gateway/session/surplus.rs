@@ -3,7 +3,7 @@
 //! thousands of retained messages it sends hundreds too many, so the bound is in octets: of all connections together.
 
 use super::ending::Ending;
-use super::{Session, Surroundings};
+use super::{Phase, Session, Surroundings, Turn};
 use crate::gateway::packet::{Frame, Version};
 use std::collections::VecDeque;
 
@@ -69,15 +69,31 @@ impl Session {
         self.broker_publishes(frame, None, around)
     }
 
-    /// The program has room again, or nothing is held any more.
+    /// The program has room again, or nothing is held any more. As many as a turn takes: what is refused takes no
+    /// room, and a broker may have sent thousands of those.
     pub(super) fn hand_on_surplus(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
-        while self.has_room() && !self.inbound.waits_for_key() && !self.inbound.hold.is_on() {
+        let mut turn = Turn::default();
+        while turn.goes_on() && self.surplus_is_due() {
             let Some(frame) = self.inbound.surplus.take() else {
                 break;
             };
+            turn.took(frame.octets().len());
             self.broker_publishes(frame, None, around)?;
         }
         Ok(())
+    }
+
+    /// Whether something waits that nothing holds back any more.
+    pub(super) fn surplus_is_due(&self) -> bool {
+        self.inbound.surplus.len() > 0
+            && self.has_room()
+            && !self.inbound.waits_for_key()
+            && !self.inbound.hold.is_on()
+    }
+
+    /// Whether the surplus goes on without another event.
+    pub(super) fn hands_on(&self) -> bool {
+        matches!(self.phase, Phase::Runs | Phase::Settles) && self.surplus_is_due()
     }
 
     fn has_room(&self) -> bool {

@@ -9,6 +9,7 @@ use crate::gateway::packet::{Connect, Property, Publish, Version};
 use crate::gateway::session::{Action, Event, Phase};
 use edgeseal_trust::key::KeyId;
 use std::num::{NonZeroU16, NonZeroU32};
+use std::time::Duration;
 
 /// A message of the device `two` as the broker sends it.
 fn sent(level: u8, id: u16, payload: &str) -> Vec<u8> {
@@ -366,6 +367,37 @@ fn a_broker_that_keeps_no_receive_maximum_is_borne() {
         line.broker_sends(&thousand);
     }
     assert_eq!(line.broker_got(), ["disconnect 82"]);
+}
+
+/// What is refused takes no room: all of a flood could be judged in one go, while nobody else is served.
+#[test]
+fn a_surplus_that_is_refused_takes_turns() {
+    let said = properties(&[Property::ReceiveMaximum(NonZeroU16::new(1).unwrap())]);
+    let program = Connect {
+        properties: said.as_properties(),
+        ..plain_connect(V5)
+    };
+    let mut line = Line::new(V5);
+    line.runs(&program, &[]);
+    let mut two = Desk::new(2);
+    line.broker_sends(&two.sends(&message(1, 1, "site/two/a", "x"), V5));
+    for id in 2..=100 {
+        line.broker_sends(&publish(&message(1, id, "site/two/a", "FORGED"), V5));
+    }
+    line.broker_sends(&two.sends(&message(1, 101, "site/two/a", "y"), V5));
+    assert_eq!(line.program_got().len(), 1);
+    line.program_sends(&puback(1, 0, V5));
+    assert_eq!(line.broker_got().len(), 17, "the first, and a turn");
+    let mut turns = 0;
+    while line.session.deadline() == Some(Duration::ZERO) {
+        line.event(Event::Timer);
+        turns += 1;
+    }
+    assert_eq!(turns, 6);
+    assert_eq!(line.broker_got().len(), 83);
+    let got = line.program_got();
+    assert_eq!(got.len(), 1);
+    assert!(got[0].starts_with("publish 101 1 site/two/a y "), "{got:?}");
 }
 
 #[test]
