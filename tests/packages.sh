@@ -23,7 +23,7 @@ say() { printf '\n-- %s (%s s)\n' "$*" "$SECONDS"; }
 say "the Debian root"
 tar=target/packages/root-2.tar
 include=systemd,systemd-sysv,dbus,init-system-helpers,mosquitto,openssl
-[ -s $tar ] || { mmdebstrap --quiet --variant=minbase --include=$include bookworm $tar.new && mv $tar.new $tar; }
+[ -s $tar ] || { mmdebstrap --quiet --format=tar --variant=minbase --include=$include bookworm $tar.new && mv $tar.new $tar; }
 
 # Not on tmpfs or an overlay: there the agent rightly does not sign.
 place=$(mktemp -d "$PWD/target/packages/place.XXXXXX")

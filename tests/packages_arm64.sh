@@ -19,7 +19,7 @@ arch-test arm64 >/dev/null || lacks "the binfmt entry of qemu-user-static"
 tar=target/packages/root-arm64.tar
 mkdir -p target/packages
 [ -s $tar ] || {
-  mmdebstrap --quiet --variant=minbase --architectures=arm64 \
+  mmdebstrap --quiet --format=tar --variant=minbase --architectures=arm64 \
     --include=systemd,systemd-sysv,dbus,init-system-helpers,udev,kmod,linux-image-arm64,mosquitto,openssl bookworm $tar.new
   mv $tar.new $tar
 }
