@@ -66,7 +66,10 @@ fn by_credential(facts: &Facts) -> Option<KeyId> {
     let IdentityFacts::Unusable { code, .. } = &facts.identity else {
         return None;
     };
-    let is_elsewhere = matches!(*code, "no-identity" | "identity-passphrase");
+    let is_elsewhere = matches!(
+        *code,
+        "no-identity" | "identity-passphrase" | "identity-record"
+    );
     facts.agent.status().filter(|_| is_elsewhere)?.engine.kid
 }
 

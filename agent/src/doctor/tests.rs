@@ -375,7 +375,7 @@ fn a_key_that_the_service_has_by_a_credential_is_no_fault() {
             .unwrap()
             .state
     };
-    for code in ["no-identity", "identity-passphrase"] {
+    for code in ["no-identity", "identity-passphrase", "identity-record"] {
         assert_eq!(state_of(code, answered(|_| {})), State::Ok, "{code}");
         let without = answered(|s| s["kid"] = json!(null));
         assert_eq!(state_of(code, without), State::Broken, "{code}");
