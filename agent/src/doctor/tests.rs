@@ -94,6 +94,7 @@ fn healthy() -> Facts {
         identity: IdentityFacts::Loaded {
             kid: SigningKey::from_seed(&[7; 32]).public().id(),
             mismatch: None,
+            in_the_clear: false,
         },
         join_files: Vec::new(),
         time: TimeFacts {
@@ -223,6 +224,14 @@ fn each_fault_is_named_with_a_repair() {
             f.identity = IdentityFacts::Loaded {
                 kid: SigningKey::from_seed(&[7; 32]).public().id(),
                 mismatch: Some("machine-id was 0123, is 4567".to_owned()),
+                in_the_clear: false,
+            };
+        }),
+        ("identity", Warning, |f| {
+            f.identity = IdentityFacts::Loaded {
+                kid: SigningKey::from_seed(&[7; 32]).public().id(),
+                mismatch: None,
+                in_the_clear: true,
             };
         }),
         ("join-file", Warning, |f| {

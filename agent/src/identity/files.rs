@@ -111,6 +111,40 @@ pub(super) fn replace_key(
     move_into_place(disk, dir, &new)
 }
 
+/// Refuses to put a key in the clear in the place of one under a passphrase, which this process was not
+/// given. What cannot be read is no key under a passphrase.
+pub(super) fn expect_passphrase_for(
+    dir: &Path,
+    credentials: &Credentials,
+) -> Result<(), IdentityError> {
+    let path = dir.join(KEY_FILE);
+    let is_encrypted = key_octets(&path).is_ok_and(|octets| pem::is_encrypted(&octets));
+    if is_encrypted && credentials.passphrase()?.is_none() {
+        return Err(IdentityError::Locked { path, given: false });
+    }
+    Ok(())
+}
+
+/// Whether the key lies in the clear although a passphrase for it is given.
+pub(super) fn lies_in_the_clear(dir: &Path, credentials: &Credentials) -> bool {
+    let has_passphrase = matches!(credentials.passphrase(), Ok(Some(_)));
+    has_passphrase
+        && matches!(credentials.identity(), Ok(None))
+        && key_octets(&dir.join(KEY_FILE)).is_ok_and(|octets| !pem::is_encrypted(&octets))
+}
+
+fn key_octets(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    let mut readable = OpenOptions::new();
+    let file = readable.read(true).custom_flags(no_follow()).open(path)?;
+    let mut octets = Zeroizing::new(Vec::with_capacity(KEY_OCTETS_AT_MOST));
+    let limit = u64::try_from(KEY_OCTETS_AT_MOST).unwrap_or(u64::MAX);
+    file.take(limit).read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
 /// Lets the next key take the place of the key: one rename. Then the old octets are overwritten where
 /// they lie.
 pub(super) fn promote_key(disk: &dyn Disk, dir: &Path) -> Result<Option<OldKey>, IdentityError> {

@@ -32,6 +32,7 @@ use edgeseal_trust::store::Store;
 use edgeseal_trust::time::UnixTime;
 use files::Record;
 use std::path::Path;
+use std::sync::Once;
 use zeroize::Zeroizing;
 
 /// An identity that was loaded.
@@ -103,12 +104,22 @@ pub fn load(dir: &Path, board: &Board) -> Result<Identity, IdentityError> {
     load_by(dir, board, &Credentials::of_process())
 }
 
+/// Whether the key lies in the clear although this process, or the service that runs, has a passphrase for it.
+#[must_use]
+pub fn lies_in_the_clear(dir: &Path) -> bool {
+    let given = [Credentials::of_process(), Credentials::of_service()];
+    given
+        .iter()
+        .any(|credentials| files::lies_in_the_clear(dir, credentials))
+}
+
 /// Replaces the identity by a new one, bound to `board`, and shreds the old key as far as the
 /// medium lets it. Ends a rotation that is open, and the state that signing is blocked in after both
 /// state files were lost.
 ///
 /// # Errors
-/// [`IdentityError`]. At any moment the old or the new key is there, whole.
+/// [`IdentityError`]; [`IdentityError::Locked`] where the old key is under a passphrase and none is given.
+/// At any moment the old or the new key is there, whole.
 pub fn reset(
     dir: &StateDir,
     store: &Store,
@@ -199,6 +210,9 @@ fn load_by(
     let key = Box::new(files::read_identity(dir, credentials)?);
     let record = files::read_record(dir)?;
     files::expect_record_of(dir, &record, &key)?;
+    if files::lies_in_the_clear(dir, credentials) {
+        warn_once(dir);
+    }
     Ok(Identity::new(key, record, board))
 }
 
@@ -210,6 +224,7 @@ fn replace(
     credentials: &Credentials,
 ) -> Result<(Identity, Option<OldKey>), IdentityError> {
     credentials.expect_no_identity()?;
+    files::expect_passphrase_for(dir, credentials)?;
     let key = new_key()?;
     let kid = key.public().id();
     if let Ok(old) = files::read_record(dir) {
@@ -223,6 +238,18 @@ fn replace(
     files::write_record(disk, dir, &record)?;
     files::remove_next_key(disk, dir)?;
     Ok((Identity::new(key, record, board), old_key))
+}
+
+/// The daemon loads the key again and again.
+fn warn_once(dir: &Path) {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        tracing::warn!(
+            directory = %dir.display(),
+            "identity.pem lies in the clear, although the credential edgeseal-passphrase is given; \
+             see credentials.conf among the examples"
+        );
+    });
 }
 
 fn new_key() -> Result<Box<SigningKey>, IdentityError> {

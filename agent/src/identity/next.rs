@@ -74,6 +74,7 @@ fn promote_on(
 ) -> Result<Identity, IdentityError> {
     let credentials = Credentials::of_process();
     let next = Box::new(files::read_key(dir, NEXT_KEY_FILE, &credentials)?);
+    files::expect_passphrase_for(dir, &credentials)?;
     let kid = next.public().id();
     let old = files::read_record(dir)?;
     // The key keeps the board of the old one: a card in another board must not rotate itself free.

@@ -201,6 +201,34 @@ fn a_passphrase_given_as_a_credential_is_over_every_key_that_is_made() {
     assert_eq!(without.err().unwrap().exit(), Exit::Permission);
 }
 
+/// The shell that the reset is typed into does not have the passphrase of the service.
+#[test]
+fn a_key_under_a_passphrase_is_not_replaced_by_one_in_the_clear() {
+    let (dir, _state) = fresh_state();
+    let given = tempfile::tempdir().unwrap();
+    let service = Credentials::in_directory(Some(given.path().into()));
+    let shell = Credentials::in_directory(None);
+    let replace = |credentials| super::replace(&Live, dir.path(), &board("a"), NOW, credentials);
+    replace(&shell).unwrap();
+    assert!(!files::lies_in_the_clear(dir.path(), &service));
+    fs::write(given.path().join("edgeseal-passphrase"), "0123\n").unwrap();
+    assert!(files::lies_in_the_clear(dir.path(), &service));
+    assert!(!files::lies_in_the_clear(dir.path(), &shell));
+    replace(&service).unwrap();
+    assert!(!files::lies_in_the_clear(dir.path(), &service));
+    let content = || {
+        let names = ["identity.pem", "identity.json"];
+        names.map(|name| fs::read(dir.path().join(name)).unwrap())
+    };
+    let before = content();
+    let refusal = replace(&shell).err().unwrap();
+    assert_eq!(refusal.code(), "identity-passphrase");
+    assert!(refusal.hint().contains("edgeseal-passphrase"), "{refusal}");
+    assert_eq!(content(), before, "nothing is half done");
+    replace(&service).unwrap();
+    assert!(content()[0].starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+}
+
 #[test]
 fn a_key_given_as_a_credential_is_the_key_and_is_not_replaced() {
     let (dir, state) = fresh_state();
