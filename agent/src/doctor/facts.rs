@@ -113,6 +113,8 @@ pub enum IdentityFacts {
         kid: KeyId,
         /// How this board differs from the one that it was made on.
         mismatch: Option<String>,
+        /// Whether its file is not encrypted although a passphrase for it is given.
+        in_the_clear: bool,
     },
     /// It cannot be used.
     Unusable {

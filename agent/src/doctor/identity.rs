@@ -9,6 +9,17 @@ pub(super) fn present(facts: &Facts) -> Vec<Finding> {
         return Finding::ok(format!("key {kid}, which the service has by a credential"));
     }
     match &facts.identity {
+        IdentityFacts::Loaded {
+            kid,
+            in_the_clear: true,
+            ..
+        } => Finding::new(
+            State::Warning,
+            format!(
+                "key {kid}, which lies in the clear although the service has a passphrase for it"
+            ),
+            "encrypt identity.pem or make a new key, as /usr/share/doc/edgeseal-agent/examples/credentials.conf says",
+        ),
         IdentityFacts::Loaded { kid, .. } => Finding::ok(format!("key {kid}")),
         IdentityFacts::Unusable { reason, hint, .. } => {
             Finding::broken(reason.clone(), format!("sudo {}", command_of(hint)))
@@ -66,7 +77,10 @@ fn by_credential(facts: &Facts) -> Option<KeyId> {
     let IdentityFacts::Unusable { code, .. } = &facts.identity else {
         return None;
     };
-    let is_elsewhere = matches!(*code, "no-identity" | "identity-passphrase");
+    let is_elsewhere = matches!(
+        *code,
+        "no-identity" | "identity-passphrase" | "identity-record"
+    );
     facts.agent.status().filter(|_| is_elsewhere)?.engine.kid
 }
 

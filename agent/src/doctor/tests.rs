@@ -94,6 +94,7 @@ fn healthy() -> Facts {
         identity: IdentityFacts::Loaded {
             kid: SigningKey::from_seed(&[7; 32]).public().id(),
             mismatch: None,
+            in_the_clear: false,
         },
         join_files: Vec::new(),
         time: TimeFacts {
@@ -223,6 +224,14 @@ fn each_fault_is_named_with_a_repair() {
             f.identity = IdentityFacts::Loaded {
                 kid: SigningKey::from_seed(&[7; 32]).public().id(),
                 mismatch: Some("machine-id was 0123, is 4567".to_owned()),
+                in_the_clear: false,
+            };
+        }),
+        ("identity", Warning, |f| {
+            f.identity = IdentityFacts::Loaded {
+                kid: SigningKey::from_seed(&[7; 32]).public().id(),
+                mismatch: None,
+                in_the_clear: true,
             };
         }),
         ("join-file", Warning, |f| {
@@ -375,7 +384,7 @@ fn a_key_that_the_service_has_by_a_credential_is_no_fault() {
             .unwrap()
             .state
     };
-    for code in ["no-identity", "identity-passphrase"] {
+    for code in ["no-identity", "identity-passphrase", "identity-record"] {
         assert_eq!(state_of(code, answered(|_| {})), State::Ok, "{code}");
         let without = answered(|s| s["kid"] = json!(null));
         assert_eq!(state_of(code, without), State::Broken, "{code}");

@@ -133,8 +133,8 @@ pub(crate) fn shred(disk: &dyn Disk, files: &[KeptJoinFile]) -> Result<(), Error
 fn shred_one(disk: &dyn Disk, known: &KeptJoinFile) -> io::Result<()> {
     let path = &known.path;
     match read_plain(path)? {
-        // Zeros in it are left of a shredding that lost its power: no text holds any.
-        Some(octets) if Digest::of(&octets) == known.sha256 || octets.contains(&0) => {}
+        Some(octets) if Digest::of(&octets) == known.sha256 || octets.starts_with(&OVERWRITTEN) => {
+        }
         _ => return Ok(()),
     }
     let overwritten =
@@ -333,6 +333,10 @@ pub(crate) fn identity_failed(error: &IdentityError) -> ErrorBody {
 fn store_failed(error: &StoreError) -> ErrorBody {
     ErrorBody::new(ErrorClass::Failure, error.code(), error.to_string()).with_hint(error.hint())
 }
+
+/// How a file starts whose shredding lost its power: it overwrites from the start, a sector at least. No text
+/// starts so in any encoding, UTF-16 and UTF-32 among them, which have zeros in every ASCII letter.
+const OVERWRITTEN: [u8; 8] = [0; 8];
 
 #[cfg(test)]
 mod tests;

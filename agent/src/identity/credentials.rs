@@ -25,6 +25,11 @@ impl Credentials {
         Self::in_directory(std::env::var_os("CREDENTIALS_DIRECTORY"))
     }
 
+    /// Those of the service that runs, where root looks.
+    pub(super) fn of_service() -> Self {
+        Self::in_directory(Some(OF_SERVICE.into()))
+    }
+
     /// Those in a directory.
     pub(super) fn in_directory(directory: Option<OsString>) -> Self {
         let directory = directory.filter(|directory| !directory.is_empty());
@@ -88,4 +93,6 @@ impl Credentials {
 /// Names of the credentials: a promise to the units of operators.
 const IDENTITY: &str = "edgeseal-identity";
 const PASSPHRASE: &str = "edgeseal-passphrase";
+/// Where systemd keeps those of the unit (systemd.exec(5), `CREDENTIALS_DIRECTORY`).
+const OF_SERVICE: &str = "/run/credentials/edgeseal-agent.service";
 const OCTETS_AT_MOST: u64 = 4096;

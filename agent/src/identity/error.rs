@@ -4,6 +4,7 @@ use crate::board::Mismatch;
 use crate::engine::SignBlock;
 use crate::exit::Exit;
 use edgeseal_trust::document::DocumentRejection;
+use edgeseal_trust::key::KeyId;
 use edgeseal_trust::store::StoreError;
 use std::fmt;
 use std::io;
@@ -63,6 +64,13 @@ pub enum IdentityError {
     },
     /// The system gave no random numbers.
     Random(getrandom::Error),
+    /// The board is noted for another key than this one: nothing is signed with it here.
+    Record {
+        /// The file that says so.
+        path: PathBuf,
+        /// The key that was found.
+        kid: KeyId,
+    },
     /// No enrollment request can be made of it.
     Request(DocumentRejection),
     /// A rotation is open: one at a time.
@@ -108,6 +116,7 @@ impl IdentityError {
             Self::LoosePermissions { .. } => "identity-permissions",
             Self::Malformed { .. } => "identity-malformed",
             Self::Random(_) => "no-random-numbers",
+            Self::Record { .. } => "identity-record",
             Self::Request(_) => "identity-request",
             Self::RotationOpen { .. } => "rotation-open",
             Self::Store(error) => error.code(),
@@ -136,6 +145,7 @@ impl IdentityError {
             }
             Self::BoardMismatch(_)
             | Self::Malformed { .. }
+            | Self::Record { .. }
             | Self::Request(_)
             | Self::UnknownFormat { .. } => Exit::Configuration,
         }
@@ -175,6 +185,10 @@ impl IdentityError {
             ),
             Self::Malformed { path, what } => format!("{} is damaged: {what}", path.display()),
             Self::Random(error) => format!("the system gives no random numbers: {error}"),
+            Self::Record { path, kid } => format!(
+                "the key {kid} is not the one that {} notes for this board",
+                path.display()
+            ),
             Self::Request(why) => format!("no enrollment request can be made: {why}"),
             Self::RotationOpen { path } => {
                 format!("a rotation is open already: {}", path.display())
@@ -234,6 +248,10 @@ impl IdentityError {
             ),
             Self::Malformed { .. } => {
                 "restore it, or make a new identity: edgeseal-agent identity reset, then enroll it"
+                    .to_owned()
+            }
+            Self::Record { .. } => {
+                "a credential edgeseal-identity of before an identity reset, or of another board, must go: take it out of the unit, or seal identity.pem in its place (see credentials.conf among the examples); a key file that was put here: edgeseal-agent identity reset, then enroll it"
                     .to_owned()
             }
             Self::Request(_) => "make a new identity: edgeseal-agent identity reset".to_owned(),

@@ -4,7 +4,7 @@ use super::credentials::{Credential, Credentials};
 use super::{IdentityError, OldKey, pem};
 use crate::board::Board;
 use crate::durable_file::{self, Disk, no_follow};
-use edgeseal_trust::key::SigningKey;
+use edgeseal_trust::key::{KeyId, SigningKey};
 use edgeseal_trust::time::UnixTime;
 use rustix::process::geteuid;
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,12 @@ pub(super) struct Record {
     board_serial: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     machine_id: Option<String>,
+    /// The key that the board is noted for; files of earlier versions name none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kid: Option<KeyId>,
+    /// The key that was about to take its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    next_kid: Option<KeyId>,
 }
 
 #[derive(Deserialize)]
@@ -32,13 +38,31 @@ struct Format {
 }
 
 impl Record {
-    pub(super) fn new(board: &Board, created: UnixTime) -> Self {
+    pub(super) fn new(board: &Board, created: UnixTime, kid: KeyId) -> Self {
         Self {
             format: FORMAT,
             created,
             board_serial: board.serial.clone(),
             machine_id: board.machine_id.clone(),
+            kid: Some(kid),
+            next_kid: None,
         }
+    }
+
+    /// The same record, which takes `next` for its key as well: what is written before one key takes the
+    /// place of another, so that it is of the key whichever is there after a power cut.
+    pub(super) fn expecting(self, now: Option<KeyId>, next: KeyId) -> Self {
+        let now = now.filter(|kid| self.is_of(*kid));
+        Self {
+            kid: now.or(self.kid),
+            next_kid: Some(next),
+            ..self
+        }
+    }
+
+    /// Whether the board is noted for this key.
+    pub(super) fn is_of(&self, kid: KeyId) -> bool {
+        self.kid.is_none() || [self.kid, self.next_kid].contains(&Some(kid))
     }
 
     pub(super) fn board(&self) -> Board {
@@ -85,6 +109,40 @@ pub(super) fn replace_key(
     let new = durable_file::write_new(disk, dir, KEY_FILE, text.as_bytes());
     let new = new.map_err(failed("write", &dir.join(KEY_FILE)))?;
     move_into_place(disk, dir, &new)
+}
+
+/// Refuses to put a key in the clear in the place of one under a passphrase, which this process was not
+/// given. What cannot be read is no key under a passphrase.
+pub(super) fn expect_passphrase_for(
+    dir: &Path,
+    credentials: &Credentials,
+) -> Result<(), IdentityError> {
+    let path = dir.join(KEY_FILE);
+    let is_encrypted = key_octets(&path).is_ok_and(|octets| pem::is_encrypted(&octets));
+    if is_encrypted && credentials.passphrase()?.is_none() {
+        return Err(IdentityError::Locked { path, given: false });
+    }
+    Ok(())
+}
+
+/// Whether the key lies in the clear although a passphrase for it is given.
+pub(super) fn lies_in_the_clear(dir: &Path, credentials: &Credentials) -> bool {
+    let has_passphrase = matches!(credentials.passphrase(), Ok(Some(_)));
+    has_passphrase
+        && matches!(credentials.identity(), Ok(None))
+        && key_octets(&dir.join(KEY_FILE)).is_ok_and(|octets| !pem::is_encrypted(&octets))
+}
+
+fn key_octets(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
+    if !fs::symlink_metadata(path)?.is_file() {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    let mut readable = OpenOptions::new();
+    let file = readable.read(true).custom_flags(no_follow()).open(path)?;
+    let mut octets = Zeroizing::new(Vec::with_capacity(KEY_OCTETS_AT_MOST));
+    let limit = u64::try_from(KEY_OCTETS_AT_MOST).unwrap_or(u64::MAX);
+    file.take(limit).read_to_end(&mut octets)?;
+    Ok(octets)
 }
 
 /// Lets the next key take the place of the key: one rename. Then the old octets are overwritten where
@@ -156,6 +214,23 @@ pub(super) fn read_key(
     let read = file.take(limit).read_to_end(&mut octets);
     read.map_err(failed("read", &path))?;
     pem::decode(&path, &octets, || credentials.passphrase())
+}
+
+/// Refuses a key of this board that is not the one the board was noted for: a credential that lay on
+/// another board, or a file that somebody put here.
+pub(super) fn expect_record_of(
+    dir: &Path,
+    record: &Record,
+    key: &SigningKey,
+) -> Result<(), IdentityError> {
+    let kid = key.public().id();
+    if record.is_of(kid) {
+        return Ok(());
+    }
+    Err(IdentityError::Record {
+        path: dir.join(RECORD_FILE),
+        kid,
+    })
 }
 
 pub(super) fn read_record(dir: &Path) -> Result<Record, IdentityError> {

@@ -2,7 +2,7 @@
 //! on.
 //!
 //! `identity.pem` is the key (PKCS#8 version 1, readable by its owner alone), `identity.json` says
-//! for which board and when it was made. `identity-next.pem` is the key that will take its place in
+//! which key that is, for which board and when it was made. `identity-next.pem` is the key that will take its place in
 //! a rotation. All lie in the state directory. Of the service the key may be a credential instead, or the
 //! passphrase of its file.
 
@@ -32,6 +32,7 @@ use edgeseal_trust::store::Store;
 use edgeseal_trust::time::UnixTime;
 use files::Record;
 use std::path::Path;
+use std::sync::Once;
 use zeroize::Zeroizing;
 
 /// An identity that was loaded.
@@ -80,10 +81,16 @@ pub(crate) fn make(
     credentials.expect_no_identity()?;
     files::expect_absent(dir)?;
     let key = new_key()?;
-    let record = Record::new(board, now);
+    let record = Record::new(board, now, key.public().id());
     // The record first: a record without a key is no identity, and the next try replaces it.
     files::write_record(disk, dir, &record)?;
-    files::create_key(disk, dir, files::KEY_FILE, &key, &credentials)?;
+    let created = files::create_key(disk, dir, files::KEY_FILE, &key, &credentials);
+    if let Err(IdentityError::Exists { .. }) = &created {
+        // Somebody else came first, and this record took the place of theirs.
+        let first = files::read_identity(dir, &credentials)?;
+        files::write_record(disk, dir, &Record::new(board, now, first.public().id()))?;
+    }
+    created?;
     Ok(Identity::new(key, record, board))
 }
 
@@ -91,11 +98,19 @@ pub(crate) fn make(
 /// all the same, to be shown, but signs nothing.
 ///
 /// # Errors
-/// [`IdentityError`]: absent, readable by others than its owner, or damaged.
+/// [`IdentityError`]: absent, readable by others than its owner, damaged, or not the key that the board was
+/// noted for.
 pub fn load(dir: &Path, board: &Board) -> Result<Identity, IdentityError> {
-    let key = Box::new(files::read_identity(dir, &Credentials::of_process())?);
-    let record = files::read_record(dir)?;
-    Ok(Identity::new(key, record, board))
+    load_by(dir, board, &Credentials::of_process())
+}
+
+/// Whether the key lies in the clear although this process, or the service that runs, has a passphrase for it.
+#[must_use]
+pub fn lies_in_the_clear(dir: &Path) -> bool {
+    let given = [Credentials::of_process(), Credentials::of_service()];
+    given
+        .iter()
+        .any(|credentials| files::lies_in_the_clear(dir, credentials))
 }
 
 /// Replaces the identity by a new one, bound to `board`, and shreds the old key as far as the
@@ -103,7 +118,8 @@ pub fn load(dir: &Path, board: &Board) -> Result<Identity, IdentityError> {
 /// state files were lost.
 ///
 /// # Errors
-/// [`IdentityError`]. At any moment the old or the new key is there, whole.
+/// [`IdentityError`]; [`IdentityError::Locked`] where the old key is under a passphrase and none is given.
+/// At any moment the old or the new key is there, whole.
 pub fn reset(
     dir: &StateDir,
     store: &Store,
@@ -111,15 +127,8 @@ pub fn reset(
     now: UnixTime,
 ) -> Result<Reset, IdentityError> {
     let credentials = Credentials::of_process();
-    credentials.expect_no_identity()?;
-    let key = new_key()?;
-    let record = Record::new(board, now);
-    // The key first: the old key must never be bound to this board.
-    let old_key = files::replace_key(&Live, dir.path(), &key, &credentials)?;
-    files::write_record(&Live, dir.path(), &record)?;
-    files::remove_next_key(&Live, dir.path())?;
+    let (identity, old_key) = replace(&Live, dir.path(), board, now, &credentials)?;
     store.identity_was_reset().map_err(IdentityError::Store)?;
-    let identity = Identity::new(key, record, board);
     Ok(Reset { identity, old_key })
 }
 
@@ -191,6 +200,56 @@ impl From<&IdentityError> for SignBlock {
             },
         }
     }
+}
+
+fn load_by(
+    dir: &Path,
+    board: &Board,
+    credentials: &Credentials,
+) -> Result<Identity, IdentityError> {
+    let key = Box::new(files::read_identity(dir, credentials)?);
+    let record = files::read_record(dir)?;
+    files::expect_record_of(dir, &record, &key)?;
+    if files::lies_in_the_clear(dir, credentials) {
+        warn_once(dir);
+    }
+    Ok(Identity::new(key, record, board))
+}
+
+fn replace(
+    disk: &dyn Disk,
+    dir: &Path,
+    board: &Board,
+    now: UnixTime,
+    credentials: &Credentials,
+) -> Result<(Identity, Option<OldKey>), IdentityError> {
+    credentials.expect_no_identity()?;
+    files::expect_passphrase_for(dir, credentials)?;
+    let key = new_key()?;
+    let kid = key.public().id();
+    if let Ok(old) = files::read_record(dir) {
+        let present = files::read_identity(dir, credentials).ok();
+        let present = present.map(|key| key.public().id());
+        files::write_record(disk, dir, &old.expecting(present, kid))?;
+    }
+    // The key first: the old key must never be bound to this board.
+    let old_key = files::replace_key(disk, dir, &key, credentials)?;
+    let record = Record::new(board, now, kid);
+    files::write_record(disk, dir, &record)?;
+    files::remove_next_key(disk, dir)?;
+    Ok((Identity::new(key, record, board), old_key))
+}
+
+/// The daemon loads the key again and again.
+fn warn_once(dir: &Path) {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        tracing::warn!(
+            directory = %dir.display(),
+            "identity.pem lies in the clear, although the credential edgeseal-passphrase is given; \
+             see credentials.conf among the examples"
+        );
+    });
 }
 
 fn new_key() -> Result<Box<SigningKey>, IdentityError> {

@@ -48,8 +48,9 @@ pub fn promote_next(dir: &Path, board: &Board, now: UnixTime) -> Result<Identity
 /// # Errors
 /// [`IdentityError`]: the record cannot be read or written.
 pub fn note_created(dir: &Path, now: UnixTime) -> Result<(), IdentityError> {
-    let board = files::read_record(dir)?.board();
-    files::write_record(&Live, dir, &Record::new(&board, now))
+    let mut record = files::read_record(dir)?;
+    record.created = now;
+    files::write_record(&Live, dir, &record)
 }
 
 fn begin_on(disk: &dyn Disk, dir: &Path) -> Result<Box<SigningKey>, IdentityError> {
@@ -73,9 +74,14 @@ fn promote_on(
 ) -> Result<Identity, IdentityError> {
     let credentials = Credentials::of_process();
     let next = Box::new(files::read_key(dir, NEXT_KEY_FILE, &credentials)?);
-    let record = files::read_record(dir)?;
+    files::expect_passphrase_for(dir, &credentials)?;
+    let kid = next.public().id();
+    let old = files::read_record(dir)?;
     // The key keeps the board of the old one: a card in another board must not rotate itself free.
-    let record = Record::new(&record.board(), now);
+    let record = Record::new(&old.board(), now, kid);
+    let present = files::read_identity(dir, &credentials).ok();
+    let present = present.map(|key| key.public().id());
+    files::write_record(disk, dir, &old.expecting(present, kid))?;
     files::promote_key(disk, dir)?;
     files::write_record(disk, dir, &record)?;
     Ok(Identity::new(next, record, board))

@@ -25,6 +25,11 @@ pub(super) fn encode(
     text.map_err(|_| IdentityError::Encoding)
 }
 
+/// Whether a key is under a passphrase, as its label says.
+pub(super) fn is_encrypted(octets: &[u8]) -> bool {
+    std::str::from_utf8(octets).is_ok_and(|text| text.contains(ENCRYPTED))
+}
+
 /// The key of a text that was read at `path`; `passphrase` is asked for only where one is needed.
 pub(super) fn decode(
     path: &Path,
@@ -37,7 +42,7 @@ pub(super) fn decode(
     };
     let text = std::str::from_utf8(octets).map_err(|_| malformed("it is not text"))?;
     let no_key = "not an Ed25519 private key in PKCS#8 form";
-    if !text.contains(ENCRYPTED) {
+    if !is_encrypted(octets) {
         return SigningKey::from_pkcs8_pem(text).map_err(|_| malformed(no_key));
     }
     let (label, document) = SecretDocument::from_pem(text).map_err(|_| malformed(no_key))?;

@@ -1,7 +1,8 @@
 use super::credentials::Credentials;
-use super::{IdentityError, OldKey, files, init, load, reset};
+use super::{Identity, IdentityError, OldKey, files, init, load, make, reset};
 use crate::board::Board;
-use crate::durable_file::Live;
+use crate::durable_file::tests::PowerCut;
+use crate::durable_file::{Disk, Live};
 use crate::engine::{SignBlock, Signing};
 use crate::exit::Exit;
 use crate::state_dir::{StateDir, VolatileState};
@@ -10,6 +11,7 @@ use edgeseal_trust::id::TrustDomain;
 use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::store::Store;
 use edgeseal_trust::time::UnixTime;
+use std::cell::{Cell, RefCell};
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
@@ -199,6 +201,34 @@ fn a_passphrase_given_as_a_credential_is_over_every_key_that_is_made() {
     assert_eq!(without.err().unwrap().exit(), Exit::Permission);
 }
 
+/// The shell that the reset is typed into does not have the passphrase of the service.
+#[test]
+fn a_key_under_a_passphrase_is_not_replaced_by_one_in_the_clear() {
+    let (dir, _state) = fresh_state();
+    let given = tempfile::tempdir().unwrap();
+    let service = Credentials::in_directory(Some(given.path().into()));
+    let shell = Credentials::in_directory(None);
+    let replace = |credentials| super::replace(&Live, dir.path(), &board("a"), NOW, credentials);
+    replace(&shell).unwrap();
+    assert!(!files::lies_in_the_clear(dir.path(), &service));
+    fs::write(given.path().join("edgeseal-passphrase"), "0123\n").unwrap();
+    assert!(files::lies_in_the_clear(dir.path(), &service));
+    assert!(!files::lies_in_the_clear(dir.path(), &shell));
+    replace(&service).unwrap();
+    assert!(!files::lies_in_the_clear(dir.path(), &service));
+    let content = || {
+        let names = ["identity.pem", "identity.json"];
+        names.map(|name| fs::read(dir.path().join(name)).unwrap())
+    };
+    let before = content();
+    let refusal = replace(&shell).err().unwrap();
+    assert_eq!(refusal.code(), "identity-passphrase");
+    assert!(refusal.hint().contains("edgeseal-passphrase"), "{refusal}");
+    assert_eq!(content(), before, "nothing is half done");
+    replace(&service).unwrap();
+    assert!(content()[0].starts_with(b"-----BEGIN ENCRYPTED PRIVATE KEY-----"));
+}
+
 #[test]
 fn a_key_given_as_a_credential_is_the_key_and_is_not_replaced() {
     let (dir, state) = fresh_state();
@@ -216,6 +246,116 @@ fn a_key_given_as_a_credential_is_the_key_and_is_not_replaced() {
     fs::write(given.path().join("edgeseal-identity"), vec![b'x'; 1 << 20]).unwrap();
     let refusal = files::read_identity(dir.path(), &credentials());
     assert_eq!(refusal.err().unwrap().code(), "identity-io");
+}
+
+/// The shell that the reset is typed into does not have the credentials of the service.
+#[test]
+fn a_reset_does_not_bind_the_key_of_a_credential_to_the_board_of_a_copied_card() {
+    let (dir, _state) = fresh_state();
+    let given = tempfile::tempdir().unwrap();
+    let service = Credentials::in_directory(Some(given.path().into()));
+    let shell = Credentials::in_directory(None);
+    let code = |board: &Board| super::load_by(dir.path(), board, &service).err().unwrap();
+    let (old, _) = super::replace(&Live, dir.path(), &board("a"), NOW, &shell).unwrap();
+    fs::rename(pem(&dir), given.path().join("edgeseal-identity")).unwrap();
+    let copied = super::load_by(dir.path(), &board("b"), &service).unwrap();
+    assert!(copied.binding().is_err());
+    for operations in 0.. {
+        let disk = PowerCut::after(operations);
+        let reset = super::replace(&disk, dir.path(), &board("b"), NOW, &shell);
+        match super::load_by(dir.path(), &board("b"), &service) {
+            Ok(identity) => assert!(identity.binding().is_err(), "after {operations}"),
+            Err(error) => assert_eq!(error.code(), "identity-record"),
+        }
+        if let Ok((new, _)) = reset {
+            assert_ne!(new.show().kid, old.show().kid);
+            break;
+        }
+    }
+    let refusal = code(&board("b"));
+    assert_eq!(
+        (refusal.code(), refusal.exit()),
+        ("identity-record", Exit::Configuration)
+    );
+    assert!(refusal.hint().contains("edgeseal-identity"), "{refusal}");
+    fs::copy(pem(&dir), given.path().join("edgeseal-identity")).unwrap();
+    let sealed = super::load_by(dir.path(), &board("b"), &service).unwrap();
+    assert!(sealed.binding().is_ok());
+}
+
+#[test]
+fn a_record_of_an_earlier_version_names_no_key_and_is_taken() {
+    let (dir, state) = fresh_state();
+    let made = init(&state, &board("a"), NOW).unwrap();
+    let path = dir.path().join("identity.json");
+    let mut record: serde_json::Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let kid = record.as_object_mut().unwrap().remove("kid").unwrap();
+    assert_eq!(kid, made.show().kid.to_string());
+    fs::write(&path, record.to_string()).unwrap();
+    assert_eq!(load(dir.path(), &board("a")).unwrap().show(), made.show());
+    record["kid"] = SigningKey::from_seed(&[7; 32])
+        .public()
+        .id()
+        .to_string()
+        .into();
+    fs::write(&path, record.to_string()).unwrap();
+    assert_eq!(refusal(dir.path()).code(), "identity-record");
+    super::note_created(dir.path(), NOW).unwrap();
+    assert_eq!(refusal(dir.path()).code(), "identity-record");
+}
+
+#[test]
+fn power_cut_after_any_operation_of_a_reset_leaves_one_working_key() {
+    for operations in 0.. {
+        let (dir, state) = fresh_state();
+        init(&state, &board("a"), NOW).unwrap();
+        let disk = PowerCut::after(operations);
+        let shell = Credentials::in_directory(None);
+        let reset = super::replace(&disk, dir.path(), &board("a"), NOW, &shell);
+        let loaded = load(dir.path(), &board("a")).unwrap();
+        assert!(loaded.binding().is_ok(), "after {operations}");
+        if let Ok((new, _)) = reset {
+            assert_eq!(loaded.show(), new.show());
+            break;
+        }
+    }
+}
+
+#[test]
+fn of_two_who_make_a_key_at_once_the_record_is_of_the_one_that_stays() {
+    /// Somebody else makes the identity between two steps.
+    struct Rival<'a> {
+        dir: &'a Path,
+        before: Cell<usize>,
+        made: RefCell<Option<Identity>>,
+    }
+    impl Disk for Rival<'_> {
+        fn go_on(&self) -> std::io::Result<()> {
+            if self.before.get() == 0 && self.made.borrow().is_none() {
+                let made = make(&Live, self.dir, &board("a"), NOW).ok();
+                self.made.replace(made);
+            }
+            self.before.set(self.before.get().saturating_sub(1));
+            Ok(())
+        }
+    }
+    let mut lost = 0;
+    for before in 0..20 {
+        let (dir, _state) = fresh_state();
+        let rival = Rival {
+            dir: dir.path(),
+            before: Cell::new(before),
+            made: RefCell::new(None),
+        };
+        let ours = make(&rival, dir.path(), &board("a"), NOW);
+        let loaded = load(dir.path(), &board("a")).unwrap();
+        if let Some(theirs) = rival.made.into_inner() {
+            lost += 1;
+            assert!(ours.is_err(), "after {before}");
+            assert_eq!(loaded.show().kid, theirs.show().kid);
+        }
+    }
+    assert!(lost > 3, "{lost}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid, geteuid};
 use rustix::thread::{set_thread_groups, set_thread_res_gid, set_thread_res_uid};
 
@@ -137,9 +138,24 @@ impl StateDirError {
             Self::Unusable { error, .. } if error.kind() == io::ErrorKind::NotFound => {
                 Exit::Unavailable
             }
+            Self::Unusable { error, .. } if !names_no_directory(error) => Exit::TemporaryFailure,
             Self::NotDurable { .. } | Self::Unusable { .. } => Exit::Configuration,
         }
     }
+}
+
+/// Whether the path itself is wrong: then no later try succeeds. A card that fails once, a full disk or a
+/// machine that is out of memory or files may all be better later, and the service does try again.
+fn names_no_directory(error: &io::Error) -> bool {
+    // The standard library names the loop of links only in unstable Rust.
+    error.raw_os_error() == Some(Errno::LOOP.raw_os_error())
+        || matches!(
+            error.kind(),
+            io::ErrorKind::NotADirectory
+                | io::ErrorKind::IsADirectory
+                | io::ErrorKind::InvalidFilename
+                | io::ErrorKind::InvalidInput
+        )
 }
 
 /// Whether the file system of a path keeps what is written when the power goes. Known not to:
@@ -345,5 +361,42 @@ mod tests {
         let file = directory.path().join("file");
         fs::write(&file, "").unwrap();
         assert_eq!(open(&file).unwrap_err().exit(), Exit::Configuration);
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&link, &link).unwrap();
+        for wrong in [
+            link,
+            file.join("below"),
+            directory.path().join("x".repeat(300)),
+        ] {
+            assert_eq!(open(&wrong).unwrap_err().exit(), Exit::Configuration);
+        }
+    }
+
+    /// The service is started again after 75 and not after 78.
+    #[test]
+    fn what_may_pass_is_tried_again() {
+        let exit = |errno: Errno| {
+            let path = PathBuf::from("/var/lib/edgeseal");
+            let error = io::Error::from(errno);
+            StateDirError::Unusable { path, error }.exit()
+        };
+        for errno in [
+            Errno::IO,
+            Errno::NOSPC,
+            Errno::DQUOT,
+            Errno::ROFS,
+            Errno::MFILE,
+            Errno::NFILE,
+            Errno::NOMEM,
+            Errno::INTR,
+            Errno::NOLCK,
+        ] {
+            assert_eq!(exit(errno), Exit::TemporaryFailure, "{errno}");
+        }
+        for errno in [Errno::NOTDIR, Errno::LOOP, Errno::NAMETOOLONG, Errno::ISDIR] {
+            assert_eq!(exit(errno), Exit::Configuration, "{errno}");
+        }
+        assert_eq!(exit(Errno::NOENT), Exit::Unavailable);
+        assert_eq!(exit(Errno::ACCESS), Exit::Permission);
     }
 }

@@ -55,6 +55,7 @@ pub(super) fn identity(state_dir: &Path) -> IdentityFacts {
         Ok(identity) => IdentityFacts::Loaded {
             kid: identity.key().public().id(),
             mismatch: identity.binding().err().map(ToString::to_string),
+            in_the_clear: identity::lies_in_the_clear(state_dir),
         },
         Err(IdentityError::Io { error, .. }) if error.kind() == io::ErrorKind::PermissionDenied => {
             IdentityFacts::Unseen(error.to_string())

@@ -207,9 +207,22 @@ fn a_shredding_stopped_after_any_operation_is_finished_later_and_touches_no_othe
     device.put(&torn);
     assert_eq!(shred(&Live, &kept.join_files), Ok(()));
     assert!(!device.path().exists());
-    device.put(b"a file of somebody else");
-    assert_eq!(shred(&Live, &kept.join_files), Ok(()));
-    assert!(device.path().exists());
+    // Files that were put there since: of somebody else, or a new join file as an editor saves it.
+    let text = String::from_utf8(usual()).unwrap();
+    let utf_16 = |octets: fn(u16) -> [u8; 2]| text.encode_utf16().flat_map(octets).collect();
+    let mut ends_in_zeros = usual();
+    ends_in_zeros.extend([0; 8]);
+    for other in [
+        b"a file of somebody else".to_vec(),
+        utf_16(u16::to_le_bytes),
+        utf_16(u16::to_be_bytes),
+        ends_in_zeros,
+        Vec::new(),
+    ] {
+        device.put(&other);
+        assert_eq!(shred(&Live, &kept.join_files), Ok(()));
+        assert_eq!(fs::read(device.path()).unwrap(), other);
+    }
 }
 
 #[test]
