@@ -359,6 +359,7 @@ impl Agent {
             // A clock that lied at the boot is believed again when it is right: else all that is sent until the time
             // that it showed would count as sent before this start.
             if working.start.is_none_or(|known| is_step(known, start)) {
+                tell_start(working.start, start);
                 working.start = Some(start);
                 working.engine.remember_since(&now, reading.since_start);
             }
@@ -412,6 +413,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// More than rounding to seconds: whoever slews the clock slews the time since the start with it.
 fn is_step(before: UnixTime, after: UnixTime) -> bool {
     before.since(after).max(after.since(before)) > 2
+}
+
+/// Memory that begins earlier accepts more, so whoever reads the log is told.
+fn tell_start(known: Option<UnixTime>, start: UnixTime) {
+    if let Some(known) = known.filter(|known| start < *known) {
+        warn!(
+            %known, %start,
+            "the synchronized clock stepped back, and the start of the replay memory with it"
+        );
+    }
 }
 
 fn tell_clock(now: &Now) {

@@ -25,6 +25,8 @@ pub struct ReplayMemory {
     pub(super) past: Past,
     /// Whether what this process cannot know ends with its own start.
     pub(super) past_ends_at_start: bool,
+    /// Whether a synchronized clock told the start.
+    vouched: bool,
     pub(super) past_slot: u32,
     pub(super) consumers: Consumers,
     pub(super) keys: HashMap<KeyId, Key>,
@@ -125,6 +127,7 @@ impl ReplayMemory {
             start,
             past,
             past_ends_at_start: past == Past::UnknownUntil(start),
+            vouched: false,
             past_slot: slots.take(Owner::Past),
             consumers: Consumers::default(),
             keys: HashMap::new(),
@@ -205,13 +208,27 @@ impl ReplayMemory {
         self.admit(consumer, now).map(|_| ())
     }
 
-    /// Says anew when this process began to remember, once the clock is known better.
+    /// Says anew when this process began to remember, once a synchronized clock tells. Until then
+    /// the file says only that the past is unknown: whoever restores it goes by its own start.
     pub fn set_start(&mut self, start: UnixTime) {
+        let stored = self.stored_past();
         self.start = start;
-        if self.past_ends_at_start && self.past != Past::UnknownUntil(start) {
+        self.vouched = true;
+        if self.past_ends_at_start {
             self.past = Past::UnknownUntil(start);
+        }
+        if self.stored_past() != stored {
             self.slots.change(self.past_slot);
         }
+    }
+
+    /// What the next process may go by. A start that no synchronized clock told must not outlive
+    /// this process: the next one could not move it when the clock is known better.
+    pub(super) const fn stored_past(&self) -> Past {
+        if self.past_ends_at_start && !self.vouched {
+            return UNVOUCHED;
+        }
+        self.past
     }
 
     /// What this memory knows of the time before it was made.
@@ -503,3 +520,7 @@ impl From<Rejection> for Refusal {
         Self::Rejected(rejection)
     }
 }
+
+/// Stored instead of a start that no synchronized clock told. A version that does not know it
+/// refuses everything until the next boot.
+pub(super) const UNVOUCHED: Past = Past::UnknownUntil(UnixTime::from_seconds(u64::MAX));

@@ -1,7 +1,7 @@
 //! The memory as records, and back.
 
 use super::consumer::Consumer;
-use super::memory::{Bounds, Key, Past, PlacedWindow, ReplayMemory};
+use super::memory::{Bounds, Key, Past, PlacedWindow, ReplayMemory, UNVOUCHED};
 use super::record::{Content, Record, SEEDS_PER_RECORD, WILLS_PER_RECORD};
 use super::slots::Owner;
 use super::wills::SpentWills;
@@ -22,8 +22,8 @@ pub struct Restoration {
 
 impl ReplayMemory {
     /// A memory made of records, in any order. If one of them is unusable, or the record of the
-    /// past is absent, the others count as far as they go, and the past is unknown until `start`:
-    /// so nothing that was accepted is accepted again.
+    /// past is absent or no synchronized clock told it, the others count as far as they go, and the
+    /// past is unknown until `start`: so nothing that was accepted is accepted again.
     pub fn restore(
         bounds: Bounds,
         start: UnixTime,
@@ -93,7 +93,7 @@ impl ReplayMemory {
         match owner {
             Owner::Free => Some(Content::Free),
             Owner::Past => Some(Content::Past {
-                since: match self.past {
+                since: match self.stored_past() {
                     Past::Known => None,
                     Past::UnknownUntil(start) => Some(start),
                 },
@@ -327,7 +327,7 @@ impl Restorer {
             }
         }
         match past {
-            Some(past) if restoration.refused == 0 => memory.past = past,
+            Some(past) if past != UNVOUCHED && restoration.refused == 0 => memory.past = past,
             _ => memory.distrust(),
         }
         (memory, restoration)

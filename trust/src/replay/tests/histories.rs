@@ -2,6 +2,7 @@
 
 use super::{Disk, START, Token, at, kid, sweep};
 use crate::replay::{Bounds, Past, ReplayMemory};
+use crate::time::UnixTime;
 use crate::token::{Kind, Stream, TokenId};
 use std::collections::HashSet;
 
@@ -95,9 +96,11 @@ struct World {
 
 impl World {
     fn new(seed: u64) -> Self {
+        let mut memory = ReplayMemory::new(HISTORY, Past::UnknownUntil(at(START)), at(START));
+        memory.set_start(at(START));
         Self {
             random: Random(seed),
-            memory: ReplayMemory::new(HISTORY, Past::UnknownUntil(at(START)), at(START)),
+            memory,
             disk: Disk::default(),
             now: START + 11,
             accepted: HashSet::new(),
@@ -128,12 +131,25 @@ impl World {
         verdict
     }
 
-    /// Kill, power loss, or a record damaged in between.
+    /// Kill, power loss, or a record damaged in between. Some processes end before their clock, which
+    /// is wrong by up to an hour, is synchronized.
     fn restart(&mut self) {
         self.now += 1;
         let how = self.random.below(3);
         self.restarts[how] += 1;
-        let start = at(self.now);
+        if self.random.one_in(2) {
+            let shown = self.now + self.random.next() % 7200 - 3600;
+            self.begin(how, at(shown));
+            self.disk.write(&mut self.memory);
+            self.now += 1;
+            self.begin(0, at(self.now));
+        } else {
+            self.begin(how, at(self.now));
+        }
+        self.memory.set_start(at(self.now));
+    }
+
+    fn begin(&mut self, how: usize, start: UnixTime) {
         self.memory = match how {
             0 => ReplayMemory::restore(HISTORY, start, self.disk.0.iter().copied()).0,
             1 => ReplayMemory::new(HISTORY, Past::UnknownUntil(start), start),

@@ -194,6 +194,7 @@ impl History {
             true => ReplayMemory::new(BOUNDS, Past::UnknownUntil(start), start),
             false => ReplayMemory::restore(BOUNDS, start, disk.0).0,
         };
+        self.memory.set_start(start);
     }
 
     fn deliver(&mut self) {

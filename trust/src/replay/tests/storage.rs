@@ -172,6 +172,49 @@ fn what_changes_later_is_written_too() {
 }
 
 #[test]
+fn a_start_that_no_synchronized_clock_told_does_not_outlive_its_process() {
+    for shown in [0, START - 3600, START, START + 3600] {
+        let mut memory = ReplayMemory::new(BOUNDS, Past::UnknownUntil(at(shown)), at(shown));
+        let young = Token {
+            issued_at: shown + 11,
+            ..Token::message("1.1.1")
+        };
+        assert_eq!(young.outcome(&mut memory), "live");
+        for restart in 1..3 {
+            memory = restarted(&mut memory, shown + restart);
+            assert_eq!(memory.past(), Past::UnknownUntil(at(shown + restart)));
+        }
+        // What was accepted before the reboot is known to nobody, and refused once the time is right.
+        let mut disk = Disk::default();
+        disk.write(&mut memory);
+        memory.set_start(at(START));
+        assert_eq!(memory.past(), Past::UnknownUntil(at(START)), "{shown}");
+        for (issued_at, expected) in [
+            (START - 1800, "before-start"),
+            (START + 10, "before-start"),
+            (START + 11, "live"),
+        ] {
+            let token = Token {
+                issued_at,
+                ..Token::message("1.1.2")
+            };
+            assert_eq!(token.outcome(&mut memory), expected, "{shown} {issued_at}");
+        }
+        // From then on it is told, also where the clock showed the same all the time.
+        disk.write(&mut memory);
+        let mut memory = disk.restore(START + 50);
+        memory.set_start(at(START + 60));
+        assert_eq!(memory.past(), Past::UnknownUntil(at(START)), "{shown}");
+        // and what the windows knew before stays known
+        let expected = match shown < START {
+            true => "before-start",
+            false => "replay",
+        };
+        assert_eq!(young.outcome(&mut memory), expected, "{shown}");
+    }
+}
+
+#[test]
 fn what_belongs_to_a_lost_consumer_is_dropped_and_not_given_to_another() {
     let mut memory = memory();
     assert_eq!(Token::message("1.1.5").outcome(&mut memory), "live");
