@@ -403,6 +403,50 @@ fn a_prepared_manifest_gives_no_role_that_is_not_approved() {
     assert!(!place.path("registry/published/manifest.json").exists());
 }
 
+#[test]
+fn a_person_is_shown_all_that_they_approve_and_no_number_is_used_twice() {
+    let place = farm();
+    let run = |line: &str| place.run(line).succeeded();
+    let mut csv = "id,x,roles\n".to_owned();
+    for number in 20..65 {
+        let x = data_encoding::BASE64URL_NOPAD.encode(&key(number).public().octets());
+        csv.push_str(&format!("door-{number},{x},door\n"));
+    }
+    place.write("fleet.csv", csv);
+    run("device add --csv fleet.csv");
+    run("role grant door --publish lock/# --audience domain");
+    run("approval give --all --change door --keys keys --yes --to file");
+    let sign = [
+        "approval",
+        "sign",
+        "file",
+        "--keys",
+        "key-2",
+        "--registry",
+        "none",
+    ];
+    let said = place.answer(&sign, "n\n");
+    let rule = said.stderr.find("the role door: ").unwrap();
+    for number in 20..65 {
+        let device = said.stderr.find(&format!("door-{number} gets"));
+        assert!(device.unwrap() > rule, "{number}: {}", said.stderr);
+    }
+    // As if a crash had come between the two files of a decision.
+    let path = place.path("registry/roles.json");
+    let mut roles: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let next = roles["approvals"]["next"].as_u64().unwrap();
+    roles["approvals"]["next"] = json!(1);
+    std::fs::write(&path, roles.to_string()).unwrap();
+    place.write_jwk("jwk", &key(70));
+    run("device add late --jwk jwk --role door");
+    assert_eq!(give(&place, "late", "keys")["number"], next + 1);
+    // Where a registry is at hand, what it does not wait for is not signed.
+    run("role unassign door door-20");
+    place
+        .run("approval sign file --keys key-2 --yes")
+        .refused(1, "approval-superseded");
+}
+
 /// The kid of a registrar key.
 fn kid(place: &Place) -> String {
     let shown = place.run("root show --json").json();
