@@ -1,7 +1,6 @@
 //! This device's key, and whose board it is on.
 
-use super::State;
-use super::{Facts, Finding, IdentityFacts};
+use super::{Facts, Finding, IdentityFacts, State};
 use edgeseal_trust::key::KeyId;
 
 pub(super) fn present(facts: &Facts) -> Vec<Finding> {
@@ -13,8 +12,7 @@ pub(super) fn present(facts: &Facts) -> Vec<Finding> {
             kid,
             in_the_clear: true,
             ..
-        } => Finding::new(
-            State::Warning,
+        } => Finding::warning(
             format!(
                 "key {kid}, which lies in the clear although the service has a passphrase for it"
             ),
