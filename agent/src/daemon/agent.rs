@@ -354,7 +354,9 @@ impl Agent {
             working.clock_told = Some(now.clock);
             tell_clock(&now);
         }
-        if now.clock == ClockState::Synchronized {
+        // Where nobody synchronizes the clock, its first word holds.
+        let is_first = working.start.is_none() && working.engine.vouches(now.clock);
+        if now.clock == ClockState::Synchronized || is_first {
             let start = now.time.minus(reading.since_start.as_secs());
             // A clock that lied at the boot is believed again when it is right: else all that is sent until the time
             // that it showed would count as sent before this start.

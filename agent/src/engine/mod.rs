@@ -181,10 +181,22 @@ impl Engine {
     }
 
     /// Lets the replay memory know since when it remembers, by the time since the start of this
-    /// process on a clock that nobody can set. Only a synchronized clock tells.
+    /// process on a clock that nobody can set. Only a clock that [`Engine::vouches`] for tells.
     pub fn remember_since(&mut self, now: &Now, since_start: Duration) {
-        if let (Some(memory), ClockState::Synchronized) = (&mut self.memory, now.clock) {
+        let vouches = self.vouches(now.clock);
+        if let Some(memory) = self.memory.as_mut().filter(|_| vouches) {
             memory.set_start(now.time.minus(since_start.as_secs()));
+        }
+    }
+
+    /// Whether a clock in this state is believed to say when something was: a synchronized one, and one that
+    /// nobody synchronizes where the owner of this device says so.
+    #[must_use]
+    pub fn vouches(&self, clock: ClockState) -> bool {
+        match clock {
+            ClockState::Synchronized => true,
+            ClockState::Unsynchronized => self.settings.unsynchronized == Unsynchronized::Allow,
+            ClockState::BehindFloor => false,
         }
     }
 
