@@ -125,6 +125,6 @@ pub(crate) fn free_port() -> u16 {
 }
 
 /// How long anything may take that is waited for.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) const POLL: Duration = Duration::from_millis(5);
 const SHOWN_LINES: usize = 60;

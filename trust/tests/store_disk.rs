@@ -248,6 +248,10 @@ fn on_a_disk_of_four_mebibytes(test: &str) -> Option<PathBuf> {
 
 /// Runs one test of this program again, by way of `shell`, in a directory of its choice.
 fn run_again(mut shell: Command, test: &str, dir: &Path) {
+    // The system cannot start the program of another processor by itself.
+    if let Ok(emulator) = env::var("EDGESEAL_TEST_EMULATOR") {
+        shell.args(emulator.split(' '));
+    }
     let output = shell
         .arg(env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture"])

@@ -17,10 +17,9 @@ pub(crate) fn check(target: &Target) -> Result<(), TaskError> {
     suite.args(["--package", "edgeseal-trust"]);
     // Tests that try every cut and every altered bit take half an hour else.
     suite.env("CARGO_PROFILE_DEV_OPT_LEVEL", "2");
-    suite.env(
-        variable("CARGO_TARGET", target, "RUNNER"),
-        emulator.join(" "),
-    );
+    let runner = variable("CARGO_TARGET", target, "RUNNER");
+    suite.env(runner, emulator.join(" "));
+    suite.env("EDGESEAL_TEST_EMULATOR", emulator.join(" ")); // for tests that start themselves again
     wait(suite)?;
     say("== the agent: signs, verifies, is killed, restarts")?;
     let wrapped = wrap(target, &emulator, &programs.join("edgeseal-agent"))?;
