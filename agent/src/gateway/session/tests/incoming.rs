@@ -294,15 +294,22 @@ fn a_program_that_does_not_read_loses_qos_0_and_stops_nobody_else() {
     );
 }
 
-#[test]
-fn the_receive_maximum_bounds_what_a_program_owes() {
-    let said = properties(&[Property::ReceiveMaximum(NonZeroU16::new(3).unwrap())]);
+/// A program that lets so many messages be outstanding.
+fn with_room_for(messages: u16) -> Line {
+    let messages = NonZeroU16::new(messages).unwrap();
+    let said = properties(&[Property::ReceiveMaximum(messages)]);
     let program = Connect {
         properties: said.as_properties(),
         ..plain_connect(V5)
     };
     let mut line = Line::new(V5);
     line.runs(&program, &[]);
+    line
+}
+
+#[test]
+fn the_receive_maximum_bounds_what_a_program_owes() {
+    let mut line = with_room_for(3);
     let mut two = Desk::new(2);
     for id in 1..=4 {
         line.broker_sends(&two.sends(&message(1, id, "site/two/a", "x"), V5));
@@ -316,8 +323,7 @@ fn the_receive_maximum_bounds_what_a_program_owes() {
     assert_eq!(line.broker_got(), ["puback 1 00"]);
     assert_eq!(line.session.buffered_octets(), 0);
     // Refused ones behind an unacknowledged one count too.
-    let mut line = Line::new(V5);
-    line.runs(&program, &[]);
+    let mut line = with_room_for(3);
     line.broker_sends(&two.sends(&message(1, 1, "site/two/a", "x"), V5));
     for id in 2..=4 {
         line.broker_sends(&publish(&message(1, id, "site/two/a", "FORGED"), V5));
@@ -331,13 +337,7 @@ fn the_receive_maximum_bounds_what_a_program_owes() {
 
 #[test]
 fn a_broker_that_keeps_no_receive_maximum_is_borne() {
-    let said = properties(&[Property::ReceiveMaximum(NonZeroU16::new(3).unwrap())]);
-    let program = Connect {
-        properties: said.as_properties(),
-        ..plain_connect(V5)
-    };
-    let mut line = Line::new(V5);
-    line.runs(&program, &[]);
+    let mut line = with_room_for(3);
     // As mosquitto does with retained messages.
     let mut two = Desk::new(2);
     for id in 1..=600 {
@@ -372,13 +372,7 @@ fn a_broker_that_keeps_no_receive_maximum_is_borne() {
 /// What is refused takes no room: all of a flood could be judged in one go, while nobody else is served.
 #[test]
 fn a_surplus_that_is_refused_takes_turns() {
-    let said = properties(&[Property::ReceiveMaximum(NonZeroU16::new(1).unwrap())]);
-    let program = Connect {
-        properties: said.as_properties(),
-        ..plain_connect(V5)
-    };
-    let mut line = Line::new(V5);
-    line.runs(&program, &[]);
+    let mut line = with_room_for(1);
     let mut two = Desk::new(2);
     line.broker_sends(&two.sends(&message(1, 1, "site/two/a", "x"), V5));
     for id in 2..=100 {
