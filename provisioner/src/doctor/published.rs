@@ -63,25 +63,33 @@ pub(super) fn changes(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn prepared(facts: &Facts) -> Vec<Finding> {
-    in_registry(facts, |registry| {
+    let now = facts.clock.time;
+    on_last(facts, |registry, last| {
         readable(&registry.prepared, |prepared| {
             let Some(prepared) = prepared else {
                 return Finding::ok("no manifest waits for signatures");
             };
-            let (path, sequence) = (prepared.path.display(), prepared.sequence);
-            match &prepared.next {
-                Some(next) => Finding::warning(
+            let (path, sequence) = (prepared.path.display(), prepared.place.1);
+            let root = registry.root.as_ref().ok();
+            let needed = root.map_or(0, |root| root.registrar.threshold());
+            let newest = root.map_or(0, |root| root.version);
+            let last = last.map(|last| (last.root_version, last.sequence));
+            let is_next = prepared.place.0 == newest
+                && last.is_none_or(|last| prepared.place > last)
+                && prepared.expires_at > now;
+            let what = format!(
+                "sequence {sequence} in {path} has {} of {needed} signatures",
+                prepared.signatures
+            );
+            match is_next {
+                true => Finding::warning(
+                    what,
                     format!(
-                        "sequence {sequence} in {path} has {} of {} signatures",
-                        next.signed_by.len(),
-                        next.needed
+                        "where another registrar key is: edgeseal publish sign {path} --keys DIR; then here: edgeseal publish --signed {path}"
                     ),
-                    next.next(),
                 ),
-                None => Finding::warning(
-                    format!(
-                        "sequence {sequence} in {path} is out of date: it can no more be published"
-                    ),
+                false => Finding::warning(
+                    format!("{what}, and is out of date: it can no more be published"),
                     "edgeseal publish --keys DIR",
                 ),
             }

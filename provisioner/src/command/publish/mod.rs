@@ -1,6 +1,5 @@
 //! `edgeseal publish`.
 
-mod approved;
 mod at_once;
 mod bundle;
 mod changes;

@@ -136,7 +136,7 @@ impl Row {
 }
 
 /// The state of a device that is, or may be again, believed.
-pub(super) fn is_believed(state: DeviceState) -> bool {
+fn is_believed(state: DeviceState) -> bool {
     matches!(state, DeviceState::Active | DeviceState::Suspended)
 }
 
