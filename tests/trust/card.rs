@@ -246,7 +246,6 @@ fn a_card_of_roots_alone_enrolls_an_agent_that_may_not_touch_it() {
 }
 
 #[test]
-#[ignore = "the registrar was seen to stop answering: cause unknown"]
 fn what_is_wrong_with_a_card_is_said_on_it_and_a_better_one_is_taken() {
     let board = Board::new();
     let agent = board.run_agent();
@@ -271,7 +270,6 @@ fn what_is_wrong_with_a_card_is_said_on_it_and_a_better_one_is_taken() {
 }
 
 #[test]
-#[ignore = "the registrar was seen to stop answering: cause unknown"]
 fn the_registrars_refusal_and_a_root_of_another_domain_are_said_on_the_card() {
     let board = Board::new();
     let registrar = board.serve();
@@ -295,7 +293,6 @@ fn the_registrars_refusal_and_a_root_of_another_domain_are_said_on_the_card() {
 }
 
 #[test]
-#[ignore = "the registrar was seen to stop answering: cause unknown"]
 fn a_copied_card_signs_nothing_says_so_and_enrolls_again() {
     let board = Board::new();
     let registrar = board.serve();
