@@ -83,18 +83,26 @@ impl Redactor {
     }
 }
 
-/// What follows a secret's name and `=` or `:`, with blanks between or without.
+/// What follows a secret's name and `=` or `:`, with blanks between or without. A password and a passphrase may have blanks
+/// themselves: after their names the rest of the line goes.
 fn without_values(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut expected = Expected::Anything;
     for word in text.split_inclusive(char::is_whitespace) {
         let body = word.trim_end();
-        let (shown, next) = expected.read(body);
-        out.push_str(&shown);
-        out.push_str(word.get(body.len()..).unwrap_or_default());
+        let blank = word.get(body.len()..).unwrap_or_default();
         if !body.is_empty() {
+            let (shown, next) = expected.read(body);
+            out.push_str(&shown);
             expected = next;
         }
+        if matches!(expected, Expected::Line) {
+            if blank != "\n" {
+                continue;
+            }
+            expected = Expected::Anything;
+        }
+        out.push_str(blank);
     }
     out
 }
@@ -104,36 +112,64 @@ fn without_values(text: &str) -> String {
 enum Expected {
     Anything,
     /// The sign between a secret's name and its value.
-    Sign,
+    Sign(Extent),
     /// A secret.
-    Value,
+    Value(Extent),
+    /// More of a secret, up to the end of the line.
+    Line,
+}
+
+/// How far a secret goes.
+#[derive(Clone, Copy)]
+enum Extent {
+    Word,
+    Line,
 }
 
 impl Expected {
     /// The word as it may be shown, and what comes then.
     fn read(self, word: &str) -> (String, Self) {
-        match (self, word) {
-            (_, "") => return (String::new(), self),
-            (Self::Value, _) => return (REDACTED.to_owned(), Self::Anything),
-            (Self::Sign, "=" | ":") => return (word.to_owned(), Self::Value),
-            (Self::Sign, _) if word.starts_with(['=', ':']) => {
-                return (format!("={REDACTED}"), Self::Anything);
+        match self {
+            Self::Line => return (String::new(), self),
+            Self::Value(extent) => return (REDACTED.to_owned(), extent.rest()),
+            Self::Sign(extent) if matches!(word, "=" | ":") => {
+                return (word.to_owned(), Self::Value(extent));
+            }
+            Self::Sign(extent) if word.starts_with(['=', ':']) => {
+                return (format!("={REDACTED}"), extent.rest());
             }
             _ => {}
         }
         let lower = word.to_ascii_lowercase();
         let named = SECRET_WORDS.iter().filter_map(|name| {
             let end = lower.rfind(name)?.checked_add(name.len())?;
-            Some((end, word.get(end..)?.trim_start_matches(['"', '\''])))
+            let rest = word.get(end..)?.trim_start_matches(['"', '\'']);
+            Some((end, rest, Extent::of(name)))
         });
-        match named.max_by_key(|(end, _)| *end) {
-            Some((_, "")) => (word.to_owned(), Self::Sign),
-            Some((_, "=" | ":")) => (word.to_owned(), Self::Value),
-            Some((end, rest)) if rest.starts_with(['=', ':']) => {
+        match named.max_by_key(|(end, ..)| *end) {
+            Some((_, "", extent)) => (word.to_owned(), Self::Sign(extent)),
+            Some((_, "=" | ":", extent)) => (word.to_owned(), Self::Value(extent)),
+            Some((end, rest, extent)) if rest.starts_with(['=', ':']) => {
                 let name = word.get(..end).unwrap_or_default();
-                (format!("{name}={REDACTED}"), Self::Anything)
+                (format!("{name}={REDACTED}"), extent.rest())
             }
             _ => (word.to_owned(), Self::Anything),
+        }
+    }
+}
+
+impl Extent {
+    fn of(name: &str) -> Self {
+        match name {
+            "password" | "passphrase" => Self::Line,
+            _ => Self::Word,
+        }
+    }
+
+    const fn rest(self) -> Expected {
+        match self {
+            Self::Word => Expected::Anything,
+            Self::Line => Expected::Line,
         }
     }
 }

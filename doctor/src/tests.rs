@@ -56,6 +56,21 @@ fn what_looks_like_a_secret_is_taken_out_and_the_rest_stays() {
             assert!(!out.contains("hunter2"), "{form} -> {out}");
         }
     }
+    for form in [
+        "the passphrase: {}\nnext",
+        "password={}\r\nnext",
+        "passphrase = {}\nnext",
+        "\"password\":{}\nnext",
+        "PASSPHRASE ={}\nnext",
+        "password:\n{}\nnext",
+    ] {
+        let out = redactor.text(&form.replace("{}", "correct horse battery"));
+        let left = ["correct", "horse", "battery"].map(|word| out.contains(word));
+        assert_eq!(left, [false; 3], "{form} -> {out}");
+        assert!(out.ends_with("\nnext"), "{form} -> {out}");
+    }
+    let line = "token=abc seen at noon";
+    assert_eq!(redactor.text(line), "token=(redacted) seen at noon");
     let kept = format!(
         "key {kid} in /var/lib/edgeseal/identity.pem, mqtts://broker.farm.example:8883 is up"
     );

@@ -59,7 +59,7 @@ pub(crate) struct Receipt {
     topic: String,
 }
 
-/// What a connection that is not made fails at.
+/// What a connection fails at.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Stage {
     /// Nobody answers at the address.
@@ -68,6 +68,8 @@ pub(crate) enum Stage {
     Login,
     /// Its certificate is not believed, or it speaks no TLS.
     Tls,
+    /// It was made, and ended before everything was said.
+    Link,
 }
 
 /// Why there is no connection, or no more.
@@ -165,8 +167,14 @@ impl Connection {
         };
         if !filters.is_empty() {
             let subscribed = timeout(PATIENCE, connection.subscribe(filters)).await;
-            let subscribed = subscribed.map_err(|_| connect_error(Stage::Login, silent()))?;
-            subscribed.map_err(|why| connect_error(Stage::Login, why.to_string()))?;
+            let subscribed = subscribed.map_err(|_| connect_error(Stage::Link, silent()))?;
+            subscribed.map_err(|why| {
+                let stage = match why {
+                    MqttError::Ended(_) => Stage::Link,
+                    _ => Stage::Login,
+                };
+                connect_error(stage, why.to_string())
+            })?;
         }
         Ok(connection)
     }

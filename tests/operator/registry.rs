@@ -21,13 +21,21 @@ fn a_locked_registry_is_not_changed_but_waits() {
     lock.lock().unwrap();
     place.run("group add pumps").refused(75, "registry-locked");
     place.run("status").refused(75, "registry-locked");
-    drop(lock);
+    lock.unlock().unwrap();
     let reader = File::open(place.path("registry/.lock")).unwrap();
     reader.lock_shared().unwrap();
     place.run("status").succeeded();
     place.run("group add pumps").refused(75, "registry-locked");
     drop(reader);
     place.run("group add pumps").succeeded();
+    // Who is done in a moment is waited for.
+    lock.lock().unwrap();
+    let waits = std::thread::spawn(move || {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        drop(lock);
+    });
+    place.run("group add valves").succeeded();
+    waits.join().unwrap();
 }
 
 #[test]

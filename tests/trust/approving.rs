@@ -333,3 +333,125 @@ fn the_rule_is_weakened_and_the_role_widened_by_as_many() {
     give(&place, "third", "key-3");
     assert_eq!(published(&place)["third"], "Active door");
 }
+
+/// What was published before is published again only where it is approved today, by whatever verb.
+#[test]
+fn an_older_publish_gives_no_role_that_is_not_approved_any_more() {
+    let place = farm();
+    let run = |line: &str| place.run(line).succeeded();
+    place.write_jwk("jwk", &key(20));
+    run("device add gate --jwk jwk --role door");
+    give(&place, "gate", "keys");
+    give(&place, "gate", "key-2");
+    assert_eq!(published(&place)["gate"], "Active door");
+    let again = "publish --keys keys --unsynchronized-clock --to bundle --refresh --from 1 --yes";
+    run("role unassign door gate");
+    assert_eq!(published(&place)["gate"], "Active");
+    let said = place.run(again).refused(1, "approvals-missing");
+    assert!(said.contains("gate"), "{said}");
+    assert!(!said.contains("old-door"), "{said}");
+    run("role assign door gate");
+    place.run(again).refused(1, "approvals-missing");
+    place
+        .run(&format!(
+            "registrar rotate --keys keys --keys key-2 --keys key-3 --replace {} --compromised --from 1 --unsynchronized-clock --no-passphrase --yes",
+            kid(&place)
+        ))
+        .refused(1, "approvals-missing");
+    assert_eq!(published(&place)["gate"], "Active");
+    // Approved anew, it is given by the older publish as well.
+    give(&place, "gate", "keys");
+    give(&place, "gate", "key-2");
+    run(again);
+    // A role that did more then, does no more than was approved since.
+    run("role withdraw door 1");
+    published(&place);
+    let said = place.run(again).refused(1, "approvals-missing");
+    assert!(said.contains("the role door may do more"), "{said}");
+}
+
+/// A manifest that was signed in part before a rule was set is not published after it.
+#[test]
+fn a_prepared_manifest_gives_no_role_that_is_not_approved() {
+    let place = Place::farm_with("--registrar-keys 2 --registrar-threshold 2");
+    std::fs::create_dir(place.path("key-2")).unwrap();
+    let name = "registrar-2.pem";
+    std::fs::rename(
+        place.path("keys").join(name),
+        place.path("key-2").join(name),
+    )
+    .unwrap();
+    let run = |line: &str| place.run(line).succeeded();
+    run("role add door");
+    place.write_jwk("jwk", &key(20));
+    run("device add gate --jwk jwk --role door");
+    place
+        .run("publish --keys keys --unsynchronized-clock --to bundle")
+        .refused(75, "signatures-missing");
+    let prepared = std::fs::read_dir(place.path("registry/prepared")).unwrap();
+    let mut files = prepared.map(|entry| entry.unwrap().path());
+    let file = files.find(|path| path.is_file()).unwrap();
+    std::fs::copy(file, place.path("prepared")).unwrap();
+    run("publish sign prepared --keys key-2 --yes");
+    run("role unassign door gate");
+    run("role approvals door 2");
+    run("role assign door gate");
+    let said = place
+        .run("publish --signed prepared --to bundle")
+        .refused(1, "approvals-missing");
+    assert!(said.contains("gate"), "{said}");
+    assert!(!place.path("registry/published/manifest.json").exists());
+}
+
+#[test]
+fn a_person_is_shown_all_that_they_approve_and_no_number_is_used_twice() {
+    let place = farm();
+    let run = |line: &str| place.run(line).succeeded();
+    let mut csv = "id,x,roles\n".to_owned();
+    for number in 20..65 {
+        let x = data_encoding::BASE64URL_NOPAD.encode(&key(number).public().octets());
+        csv.push_str(&format!("door-{number},{x},door\n"));
+    }
+    place.write("fleet.csv", csv);
+    run("device add --csv fleet.csv");
+    run("role grant door --publish lock/# --audience domain");
+    run("approval give --all --change door --keys keys --yes --to file");
+    let sign = [
+        "approval",
+        "sign",
+        "file",
+        "--keys",
+        "key-2",
+        "--registry",
+        "none",
+    ];
+    let said = place.answer(&sign, "n\n");
+    let rule = said.stderr.find("the role door: ").unwrap();
+    for number in 20..65 {
+        let device = said.stderr.find(&format!("door-{number} gets"));
+        assert!(device.unwrap() > rule, "{number}: {}", said.stderr);
+    }
+    // As if a crash had come between the two files of a decision.
+    let path = place.path("registry/roles.json");
+    let mut roles: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let next = roles["approvals"]["next"].as_u64().unwrap();
+    roles["approvals"]["next"] = json!(1);
+    std::fs::write(&path, roles.to_string()).unwrap();
+    place.write_jwk("jwk", &key(70));
+    run("device add late --jwk jwk --role door");
+    assert_eq!(give(&place, "late", "keys")["number"], next + 1);
+    // Where a registry is at hand, what it does not wait for is not signed.
+    run("role unassign door door-20");
+    place
+        .run("approval sign file --keys key-2 --yes")
+        .refused(1, "approval-superseded");
+}
+
+/// The kid of a registrar key.
+fn kid(place: &Place) -> String {
+    let shown = place.run("root show --json").json();
+    shown["roots"][0]["registrar"]["keys"][0]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}

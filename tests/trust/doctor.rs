@@ -143,6 +143,8 @@ fn files_and_keys_that_others_reach_are_told() {
     };
     mode("registry/roles.json", 0o666);
     expect(&place, DOCTOR, &[("registry-files", "broken")]);
+    mode("registry/roles.json", 0o664);
+    expect(&place, DOCTOR, &[("registry-files", "broken")]);
     mode("registry/roles.json", 0o644);
 
     mode("keys/registrar-1.pem", 0o640);
@@ -211,21 +213,34 @@ fn where_a_connection_fails_is_told() {
     );
     assert_eq!(away["fleet"], "unknown");
     // One that lets nobody in: CONNACK with reason code 0x87, not authorized (MQTT 5, 3.2.2.2).
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = closed.local_addr().unwrap().port();
-    let porter = std::thread::spawn(move || {
-        let (mut stream, _) = closed.accept().unwrap();
-        let read = stream.read(&mut [0; 1024]).unwrap();
-        stream.write_all(&[0x20, 3, 0, 0x87, 0]).unwrap();
-        read
-    });
-    let refused = told(
-        &place,
-        &format!("{DOCTOR} --broker mqtt://127.0.0.1:{port}"),
-    );
-    assert!(porter.join().unwrap() > 0);
+    let refused = told_by(&place, &[&[0x20, 3, 0, 0x87, 0]]);
     assert_eq!(refused["broker-login"], "broken", "{refused:?}");
     assert_eq!(refused.get("broker"), None, "{refused:?}");
+    // Two that let everybody in and drop the link: before and after they grant the subscription (SUBACK, 3.9).
+    let connack: &[u8] = &[0x20, 3, 0, 0, 0];
+    let suback: &[u8] = &[0x90, 4, 0, 1, 0, 1];
+    for answers in [[connack, &[]], [connack, suback]] {
+        let dropped = told_by(&place, &answers);
+        assert_eq!(dropped["broker-link"], "broken", "{dropped:?}");
+        assert_eq!(dropped.get("broker-login"), None, "{dropped:?}");
+    }
+}
+
+/// What is not well with a broker that answers so, one answer for each time that it reads, and closes the connection.
+fn told_by(place: &Place, answers: &[&'static [u8]]) -> BTreeMap<String, String> {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let answers = answers.to_vec();
+    let porter = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        for answer in answers {
+            assert!(stream.read(&mut [0; 1024]).unwrap() > 0);
+            stream.write_all(answer).unwrap();
+        }
+    });
+    let told = told(place, &format!("{DOCTOR} --broker mqtt://127.0.0.1:{port}"));
+    porter.join().unwrap();
+    told
 }
 
 #[test]

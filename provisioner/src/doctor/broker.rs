@@ -39,6 +39,10 @@ pub(super) fn login(facts: &Facts) -> Vec<Finding> {
     at_stage(facts, Stage::Login, |url| format!("{url} let us in"))
 }
 
+pub(super) fn link(facts: &Facts) -> Vec<Finding> {
+    at_stage(facts, Stage::Link, |_| "it lasted to the end".to_owned())
+}
+
 pub(super) fn sequence(facts: &Facts) -> Vec<Finding> {
     on_standing(facts, |standing| match standing {
         Standing::Same { .. } => Finding::ok("it has what was published last"),
@@ -121,6 +125,7 @@ fn how(stage: Stage, why: &CommandError) -> String {
     match stage {
         Stage::Address => "check address and network: ip -br address; edgeseal domain broker".to_owned(),
         Stage::Login => format!("{}; give --username NAME --password-file FILE", repair(why)),
+        Stage::Link => "edgeseal doctor, once more; where it ends each time, the log of the broker says why".to_owned(),
         Stage::Tls => "edgeseal domain broker URL --ca FILE; see the chain: openssl s_client -connect HOST:PORT -showcerts".to_owned(),
     }
 }
@@ -130,6 +135,7 @@ const fn rank(stage: Stage) -> u8 {
         Stage::Address => 0,
         Stage::Tls => 1,
         Stage::Login => 2,
+        Stage::Link => 3,
     }
 }
 

@@ -1,6 +1,7 @@
 //! What was seen of the operator's machine, registry, keys and broker.
 
 use crate::command::fleet::Glance;
+use crate::command::publish::Prepared;
 use crate::distribution::Standing;
 use crate::error::{CommandError, Result};
 use crate::mqtt::Stage;
@@ -8,7 +9,7 @@ use crate::registry::{BackedUp, TokenRecord};
 use edgeseal_doctor::{MachineFacts, Space};
 use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::document::{Manifest, Root};
-use edgeseal_trust::id::{DeviceId, TrustDomain};
+use edgeseal_trust::id::{DeviceId, RoleName, TrustDomain};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::time::UnixTime;
 use std::path::PathBuf;
@@ -40,7 +41,7 @@ pub(crate) struct Facts {
 pub(super) struct PlaceFacts {
     /// Its path.
     pub(super) dir: PathBuf,
-    /// Files and directories that everybody may write, the first ones.
+    /// Files and directories that others than the owner may write.
     pub(super) open: Vec<PathBuf>,
     /// Private keys that lie in it.
     pub(super) keys: Vec<PathBuf>,
@@ -72,6 +73,8 @@ pub(super) struct RegistryFacts {
     pub(super) prepared: Result<Option<PreparedFacts>>,
     /// Who waits for the operator.
     pub(super) waiting: Result<WaitingFacts>,
+    /// What waits for approvals by several persons.
+    pub(super) approvals: ApprovalsFacts,
     /// Join tokens.
     pub(super) tokens: Result<Vec<TokenRecord>>,
     /// The last backup.
@@ -90,16 +93,13 @@ pub(super) struct Unpublished {
 }
 
 /// A manifest that waits for signatures.
-#[derive(Clone, Debug)]
 pub(super) struct PreparedFacts {
     /// Where it lies.
     pub(super) path: PathBuf,
-    /// Its root version and sequence.
-    pub(super) place: (u64, u64),
-    /// How many signatures it has.
-    pub(super) signatures: usize,
-    /// Until when it is valid.
-    pub(super) expires_at: UnixTime,
+    /// Its sequence.
+    pub(super) sequence: u64,
+    /// How far it has come; nothing where it can no more be published.
+    pub(super) next: Option<Prepared>,
 }
 
 /// Who waits for the operator.
@@ -111,6 +111,15 @@ pub(super) struct WaitingFacts {
     pub(super) most: usize,
     /// Since when the oldest waits.
     pub(super) since: Option<UnixTime>,
+}
+
+/// What waits for approvals by several persons.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ApprovalsFacts {
+    /// Devices and changes of rules.
+    pub(super) waiting: usize,
+    /// The role whose rule asks for the most approvals, and for how many.
+    pub(super) strictest: Option<(RoleName, u32)>,
 }
 
 /// The directories that were named for keys.

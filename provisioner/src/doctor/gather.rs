@@ -1,12 +1,12 @@
 //! The edge of the doctor: files, service manager, broker. Nothing is changed, and everything ends: each wait has a limit.
 
 use super::facts::{
-    BrokerFacts, Facts, KeyFacts, KeysFacts, PlaceFacts, PreparedFacts, RegistryFacts, UnitFacts,
-    Unpublished, WaitingFacts,
+    ApprovalsFacts, BrokerFacts, Facts, KeyFacts, KeysFacts, PlaceFacts, PreparedFacts,
+    RegistryFacts, UnitFacts, Unpublished, WaitingFacts,
 };
 use crate::clock;
 use crate::command::fleet::{Glance, Onlooker};
-use crate::command::publish::{Fleet, changed_devices};
+use crate::command::publish::{self, Fleet, changed_devices};
 use crate::command::status::tables_changed;
 use crate::command::{Reach, Signing, history, reach};
 use crate::distribution::{self, Expected};
@@ -15,7 +15,7 @@ use crate::keys::{self, KeyFile, PassphraseSource, Purpose};
 use crate::mqtt::{Endpoint, MqttError, Stage};
 use crate::registry::{Access, MOST_WAITING, Registry};
 use edgeseal_doctor::look;
-use edgeseal_trust::document::{Document, DocumentType, Manifest, Unverified};
+use edgeseal_trust::document::{Document, Manifest};
 use edgeseal_trust::registry::DeviceState;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
@@ -86,6 +86,7 @@ fn read(registry: &Registry) -> RegistryFacts {
         unpublished: unpublished(registry),
         prepared: prepared(registry),
         waiting: waiting(registry),
+        approvals: approvals(registry),
         tokens: tokens.map(|tokens| tokens.iter().cloned().collect()),
         backed_up: registry.backed_up(),
     }
@@ -99,8 +100,7 @@ fn chain(registry: &Registry) -> Result<()> {
         next.verify(&before.content().root).map_err(|why| {
             let version = next.content().version;
             let reason = format!("root version {version} does not follow the one before it: {why}");
-            CommandError::configuration("root-chain", reason)
-                .hint("restore root/ (git checkout, or your backup), then edgeseal root show")
+            CommandError::configuration("root-chain", reason).hint(RESTORE_ROOTS)
         })?;
     }
     Ok(())
@@ -113,9 +113,8 @@ fn whole(registry: &Registry) -> Result<()> {
     let content = last.content();
     let refused = |why: &str| {
         let sequence = content.sequence;
-        CommandError::configuration("published", format!("sequence {sequence}: {why}")).hint(
-            "restore published/ (git checkout, or your backup), or edgeseal publish --keys DIR",
-        )
+        CommandError::configuration("published", format!("sequence {sequence}: {why}"))
+            .hint(RESTORE_PUBLISHED)
     };
     let roots = registry.roots()?;
     let mut roots = roots.iter().map(Document::content);
@@ -150,17 +149,26 @@ fn unpublished(registry: &Registry) -> Result<Unpublished> {
 }
 
 fn prepared(registry: &Registry) -> Result<Option<PreparedFacts>> {
-    let prepared = registry.prepared()?;
-    Ok(prepared.map(|(path, document)| {
-        let content = document.content();
-        let signed = Unverified::parse(document.octets(), DocumentType::Manifest);
-        PreparedFacts {
-            path,
-            place: (content.root_version, content.sequence),
-            signatures: signed.map_or(0, |signed| signed.kids().count()),
-            expires_at: content.expires_at,
-        }
+    let Some((path, document)) = registry.prepared()? else {
+        return Ok(None);
+    };
+    let last = registry.manifest()?;
+    let shards = last.map_or(1, |last| last.content().shard_count());
+    let next = publish::prepared(registry, &Fleet::of(registry, shards)?)?;
+    Ok(Some(PreparedFacts {
+        path,
+        sequence: document.content().sequence,
+        next: next.map(|(next, _)| next),
     }))
+}
+
+fn approvals(registry: &Registry) -> ApprovalsFacts {
+    let rules = registry.roles().keys();
+    let rules = rules.filter_map(|name| Some((name.clone(), registry.rule(name)?.approvals)));
+    ApprovalsFacts {
+        waiting: registry.approvals_waiting().len(),
+        strictest: rules.max_by_key(|(_, approvals)| *approvals),
+    }
 }
 
 fn waiting(registry: &Registry) -> Result<WaitingFacts> {
@@ -195,7 +203,7 @@ fn walk(path: &Path, found: &mut PlaceFacts) {
     if metadata.file_type().is_symlink() {
         return;
     }
-    if metadata.permissions().mode() & 0o002 != 0 {
+    if metadata.permissions().mode() & 0o022 != 0 {
         found.open.push(path.to_owned());
     }
     if path.extension().is_some_and(|extension| extension == "pem") {
@@ -289,7 +297,8 @@ const fn stage_of(why: &MqttError) -> Stage {
         MqttError::Connect { stage, .. } => *stage,
         MqttError::Address(_) => Stage::Address,
         MqttError::Authorities { .. } => Stage::Tls,
-        MqttError::Ended(_) | MqttError::Refused { .. } => Stage::Login,
+        MqttError::Refused { .. } => Stage::Login,
+        MqttError::Ended(_) => Stage::Link,
     }
 }
 
@@ -311,5 +320,9 @@ fn units() -> Option<Vec<UnitFacts>> {
     Some(UNITS.into_iter().filter_map(state).collect())
 }
 
+pub(super) const RESTORE_ROOTS: &str =
+    "restore root/ (git checkout, or your backup), then edgeseal root show";
+pub(super) const RESTORE_PUBLISHED: &str =
+    "restore published/ (git checkout, or your backup), or edgeseal publish --keys DIR";
 const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 const LOCK_PAUSE: Duration = Duration::from_millis(50);

@@ -64,7 +64,7 @@ pub(super) fn named(facts: &Facts) -> Vec<Finding> {
                     ),
                     0 => Finding::broken(
                         format!("none of them is one that root version {version} names"),
-                        "edgeseal root show lists those that are; name their directory with --keys",
+                        "see which it names: edgeseal root show; name their directory with --keys",
                     ),
                     _ => Finding::ok(format!(
                         "{count} of them in root version {version}, which asks for {needed}"

@@ -33,7 +33,9 @@ pub(super) fn floor(facts: &Facts) -> Vec<Finding> {
                 now.date(),
                 last.issued_at.date()
             ),
-            format!("{SYNCHRONIZE}; if the manifest's time was wrong: edgeseal publish --yes"),
+            format!(
+                "{SYNCHRONIZE}; if the manifest's time was wrong: edgeseal publish --yes --keys DIR"
+            ),
         ),
         Some(last) => Finding::ok(format!("after {}", last.issued_at.date())),
     }

@@ -166,6 +166,11 @@ const CHECKS: &[Check<Facts>] = &[
         judge: waiting::requests,
     },
     Check {
+        name: "approvals",
+        why: "what several persons must approve is not published before they have",
+        judge: waiting::approvals,
+    },
+    Check {
         name: "join-tokens",
         why: "a card whose join token has ended enrolls no more; one that others try is worth a look",
         judge: waiting::tokens,
@@ -189,6 +194,11 @@ const CHECKS: &[Check<Facts>] = &[
         name: "broker-login",
         why: "a broker that does not let you in carries nothing for you",
         judge: broker::login,
+    },
+    Check {
+        name: "broker-link",
+        why: "a link that ends on the way carries only a part of what is published",
+        judge: broker::link,
     },
     Check {
         name: "broker-sequence",

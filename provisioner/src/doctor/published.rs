@@ -63,33 +63,25 @@ pub(super) fn changes(facts: &Facts) -> Vec<Finding> {
 }
 
 pub(super) fn prepared(facts: &Facts) -> Vec<Finding> {
-    let now = facts.clock.time;
-    on_last(facts, |registry, last| {
+    in_registry(facts, |registry| {
         readable(&registry.prepared, |prepared| {
             let Some(prepared) = prepared else {
                 return Finding::ok("no manifest waits for signatures");
             };
-            let (path, sequence) = (prepared.path.display(), prepared.place.1);
-            let root = registry.root.as_ref().ok();
-            let needed = root.map_or(0, |root| root.registrar.threshold());
-            let newest = root.map_or(0, |root| root.version);
-            let last = last.map(|last| (last.root_version, last.sequence));
-            let is_next = prepared.place.0 == newest
-                && last.is_none_or(|last| prepared.place > last)
-                && prepared.expires_at > now;
-            let what = format!(
-                "sequence {sequence} in {path} has {} of {needed} signatures",
-                prepared.signatures
-            );
-            match is_next {
-                true => Finding::warning(
-                    what,
+            let (path, sequence) = (prepared.path.display(), prepared.sequence);
+            match &prepared.next {
+                Some(next) => Finding::warning(
                     format!(
-                        "where another registrar key is: edgeseal publish sign {path} --keys DIR; then here: edgeseal publish --signed {path}"
+                        "sequence {sequence} in {path} has {} of {} signatures",
+                        next.signed_by.len(),
+                        next.needed
                     ),
+                    next.next(),
                 ),
-                false => Finding::warning(
-                    format!("{what}, and is out of date: it can no more be published"),
+                None => Finding::warning(
+                    format!(
+                        "sequence {sequence} in {path} is out of date: it can no more be published"
+                    ),
                     "edgeseal publish --keys DIR",
                 ),
             }

@@ -2,7 +2,7 @@
 
 use super::facts::{Facts, RegistryFacts};
 use super::{broken, in_registry, readable};
-use edgeseal_doctor::{Finding, Space};
+use edgeseal_doctor::{Finding, Space, State};
 use edgeseal_trust::document::Root;
 use std::path::{Path, PathBuf};
 
@@ -21,25 +21,38 @@ pub(super) fn files(facts: &Facts) -> Vec<Finding> {
     match facts.place.open.first() {
         None => Finding::ok("nobody else may write it"),
         Some(first) => Finding::broken(
-            format!("everybody may write {}", shown(first, &facts.place.open)),
-            format!("chmod -R o-w {}", dir.display()),
+            format!(
+                "others than its owner may write {}",
+                shown(first, &facts.place.open)
+            ),
+            format!("chmod -R go-w {}", dir.display()),
         ),
     }
 }
 
 pub(super) fn keys_inside(facts: &Facts) -> Vec<Finding> {
-    match facts.place.keys.first() {
-        None => Finding::ok("no private key lies in it"),
-        Some(first) => Finding::broken(
-            format!(
-                "a private key lies in it: {}",
-                shown(first, &facts.place.keys)
-            ),
-            format!(
-                "mv {} elsewhere; where the registry was shared with it: edgeseal registrar rotate --compromised",
-                first.display()
-            ),
-        ),
+    let (root, other): (Vec<PathBuf>, Vec<PathBuf>) =
+        facts.place.keys.iter().cloned().partition(|path| {
+            let name = path.file_name().unwrap_or_default();
+            name.to_string_lossy().starts_with("root-")
+        });
+    let each = [
+        ("root", &root, REPLACE_ROOT),
+        ("private", &other, REPLACE_REGISTRAR),
+    ];
+    let found = each.into_iter().filter_map(|(kind, paths, replace)| {
+        let first = paths.first()?;
+        let (all, first) = (shown(first, paths), first.display());
+        Some(Finding::new(
+            State::Broken,
+            format!("a {kind} key lies in it: {all}"),
+            format!("mv {first} elsewhere; where the registry was shared with it: {replace}"),
+        ))
+    });
+    let found: Vec<Finding> = found.collect();
+    match found.is_empty() {
+        true => Finding::ok("no private key lies in it"),
+        false => found,
     }
 }
 
@@ -142,5 +155,9 @@ fn more(count: usize) -> String {
     }
 }
 
+/// Whoever has a root key makes roots: only another root ends that.
+const REPLACE_ROOT: &str =
+    "edgeseal root rotate --replace --keys ROOTDIR; then edgeseal publish --keys DIR";
+const REPLACE_REGISTRAR: &str = "edgeseal registrar rotate --compromised --keys DIR --keys ROOTDIR";
 /// A root is exchanged by several people who must meet: two months.
 const SOON_SECONDS: u64 = 60 * 86_400;

@@ -2,21 +2,25 @@
 #![allow(clippy::arithmetic_side_effects, clippy::as_conversions)]
 
 use super::facts::{
-    BrokerFacts, Facts, KeyFacts, KeysFacts, PlaceFacts, PreparedFacts, RegistryFacts, UnitFacts,
-    Unpublished, WaitingFacts,
+    ApprovalsFacts, BrokerFacts, Facts, KeyFacts, KeysFacts, PlaceFacts, PreparedFacts,
+    RegistryFacts, UnitFacts, Unpublished, WaitingFacts,
 };
+use super::gather::{RESTORE_PUBLISHED, RESTORE_ROOTS};
 use super::{CHECKS, examine};
+use crate::cli::command_line;
 use crate::command::fleet::Glance;
+use crate::command::publish::Prepared;
 use crate::distribution::Standing;
 use crate::error::CommandError;
 use crate::mqtt::Stage;
 use crate::registry::{BackedUp, TokenRecord, TokenUse};
+use clap::parser::ValueSource;
 use edgeseal_doctor::State::{Broken, Ok as Well, Unknown, Warning};
 use edgeseal_doctor::{MachineFacts, Space, State};
 use edgeseal_trust::clock::ClockReading;
 use edgeseal_trust::document::{Authority, Digest, Manifest, Root};
 use edgeseal_trust::enrollment::{JoinDraft, JoinId};
-use edgeseal_trust::id::{DeviceId, TrustDomain};
+use edgeseal_trust::id::{DeviceId, RoleName, TrustDomain};
 use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::time::UnixTime;
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,11 +80,77 @@ fn what_cannot_be_seen_is_unknown() {
     };
     let report = examine(&facts);
     assert_eq!((report.count(Broken), report.count(Warning)), (1, 0));
-    assert_eq!(report.count(Unknown), 23, "{:#?}", report.checks);
+    assert_eq!(report.count(Unknown), 25, "{:#?}", report.checks);
     let mut facts = healthy();
     facts.broker = BrokerFacts::NotSet;
     facts.fleet = None;
     assert_eq!(examine(&facts).state, Well, "islands need no broker");
+}
+
+#[test]
+fn every_command_that_repairs_is_one_that_the_program_takes() {
+    let (mut seen, mut wrong) = (BTreeSet::new(), BTreeSet::new());
+    let faults = REGISTRY.iter().chain(KEYS).chain(PUBLISHED).chain(AROUND);
+    let unseen: Fault = ("", Unknown, |f| {
+        f.registry = Err(refused("no-registry"));
+        f.broker = BrokerFacts::Unseen;
+        f.fleet = None;
+    });
+    for (_, _, fault) in faults.chain([&unseen]) {
+        let mut facts = healthy();
+        fault(&mut facts);
+        for entry in examine(&facts).checks {
+            let repair = entry.repair.unwrap_or_default();
+            for command in commands(&repair) {
+                let refused = takes(&command).err();
+                wrong.extend(refused.map(|why| format!("{}: {command}: {why}", entry.check)));
+                seen.insert(command);
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+    assert!(seen.len() > 25, "{seen:#?}");
+    for bad in [
+        "publish --yes",
+        "root rotate",
+        "device approve",
+        "device approve --every",
+        "fleet state",
+    ] {
+        assert!(takes(bad).is_err(), "edgeseal {bad}");
+    }
+}
+
+/// The command lines of `edgeseal` in a repair: each ends before a comma, a semicolon, a bracket, or the end.
+fn commands(repair: &str) -> Vec<String> {
+    let repair = repair.replace(", ", ";");
+    let parts = repair.split([';', '(', ')', '?']);
+    let commands = parts.flat_map(|part| part.split("edgeseal ").skip(1));
+    commands.map(|words| words.trim().to_owned()).collect()
+}
+
+/// Parses a command line as the program does. That a verb that signs is given keys it says only once it runs.
+fn takes(command: &str) -> Result<(), String> {
+    let words = command.split_whitespace().map(|word| match word {
+        "ID" => "pump-1",
+        "ROLE" => "pump",
+        word => word,
+    });
+    let parsed = command_line().try_get_matches_from(["edgeseal"].into_iter().chain(words));
+    let parsed = parsed.map_err(|why| why.to_string())?;
+    let (mut name, mut matches) = ("", &parsed);
+    while let Some((verb, below)) = matches.subcommand() {
+        (name, matches) = (verb, below);
+    }
+    let given = |option: &str| {
+        let is_known = matches.try_contains_id(option).is_ok();
+        is_known.then(|| matches.value_source(option) == Some(ValueSource::CommandLine))
+    };
+    let signs_nothing = ["again", "signed"].map(given).contains(&Some(true));
+    match name != "doctor" && !signs_nothing && given("keys") == Some(false) {
+        true => Err("no keys".to_owned()),
+        false => Ok(()),
+    }
 }
 
 const REGISTRY: &[Fault] = &[
@@ -93,12 +163,16 @@ const REGISTRY: &[Fault] = &[
     ("keys-in-registry", Broken, |f| {
         f.place.keys = vec![PathBuf::from("registry/registrar-1.pem")];
     }),
+    ("keys-in-registry", Broken, |f| {
+        f.place.keys = vec![PathBuf::from("registry/root-1.pem")];
+    }),
     ("registry-writable", Warning, |f| space(f).read_only = true),
     ("disk-space", Warning, |f| space(f).free_octets = 100 << 20),
     ("disk-space", Broken, |f| space(f).free_octets = 1 << 20),
     ("disk-space", Broken, |f| space(f).free_files = Some(3)),
     ("root-chain", Broken, |f| {
-        registry(f).chain = Err(refused("root-chain"));
+        let why = CommandError::no("root-chain", "no").hint(RESTORE_ROOTS);
+        registry(f).chain = Err(why);
     }),
     ("root-threshold", Warning, |f| {
         root(f).root = authority(2, &[1, 2]);
@@ -158,7 +232,8 @@ const KEYS: &[Fault] = &[
 
 const PUBLISHED: &[Fault] = &[
     ("published", Broken, |f| {
-        registry(f).whole = Err(refused("published"));
+        let why = CommandError::no("published", "no").hint(RESTORE_PUBLISHED);
+        registry(f).whole = Err(why);
     }),
     ("manifest-age", Warning, |f| registry(f).last = Ok(None)),
     ("manifest-age", Warning, |f| {
@@ -173,13 +248,25 @@ const PUBLISHED: &[Fault] = &[
     }),
     ("unpublished", Broken, |f| unpublished(f).lost = devices()),
     ("prepared", Warning, |f| {
-        registry(f).prepared = Ok(Some(waiting_manifest(6)));
+        registry(f).prepared = Ok(Some(waiting_manifest(1)));
     }),
     ("prepared", Warning, |f| {
-        registry(f).prepared = Ok(Some(waiting_manifest(4)));
+        registry(f).prepared = Ok(Some(waiting_manifest(2)));
+    }),
+    ("prepared", Warning, |f| {
+        let prepared = waiting_manifest(1);
+        registry(f).prepared = Ok(Some(PreparedFacts {
+            next: None,
+            ..prepared
+        }));
     }),
     ("pending", Warning, |f| wait(f, 1)),
     ("pending", Broken, |f| wait(f, 100)),
+    ("approvals", Warning, |f| registry(f).approvals.waiting = 2),
+    ("approvals", Broken, |f| {
+        let door = RoleName::parse("door").unwrap();
+        registry(f).approvals.strictest = Some((door, 2));
+    }),
     ("join-tokens", Warning, |f| {
         let expires_at = NOW.plus(DAY);
         registry(f).tokens = Ok(vec![TokenRecord {
@@ -214,6 +301,7 @@ const AROUND: &[Fault] = &[
         }
     }),
     ("broker-login", Broken, |f| fails_at(f, Stage::Login)),
+    ("broker-link", Broken, |f| fails_at(f, Stage::Link)),
     ("broker-login", Unknown, |f| {
         f.broker = BrokerFacts::Unseen;
     }),
@@ -324,6 +412,10 @@ fn opened() -> RegistryFacts {
         unpublished: Ok(Unpublished::default()),
         prepared: Ok(None),
         waiting: Ok(WaitingFacts::default()),
+        approvals: ApprovalsFacts {
+            waiting: 0,
+            strictest: Some((RoleName::parse("door").unwrap(), 1)),
+        },
         tokens: Ok(vec![token()]),
         backed_up: Ok(Some(backed_up())),
     }
@@ -395,12 +487,18 @@ fn key_file(number: u8) -> KeyFacts {
     }
 }
 
-fn waiting_manifest(sequence: u64) -> PreparedFacts {
+/// A manifest for two signatures that has so many.
+fn waiting_manifest(signatures: u8) -> PreparedFacts {
+    let path = PathBuf::from("registry/prepared/manifest.json");
     PreparedFacts {
-        path: PathBuf::from("registry/prepared/manifest.json"),
-        place: (1, sequence),
-        signatures: 1,
-        expires_at: NOW.plus(DAY),
+        path: path.clone(),
+        sequence: 6,
+        next: Some(Prepared {
+            path,
+            sequence: 6,
+            signed_by: (0..signatures).map(|n| key(n).public().id()).collect(),
+            needed: 2,
+        }),
     }
 }
 

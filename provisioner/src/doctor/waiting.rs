@@ -13,7 +13,7 @@ pub(super) fn requests(facts: &Facts) -> Vec<Finding> {
             let since = since.map_or(String::new(), |at| {
                 format!(", the oldest since {}", at.date())
             });
-            let repair = "edgeseal device pending, then edgeseal device approve ID or edgeseal device reject ID";
+            let repair = "edgeseal device pending, then edgeseal device approve ID, or edgeseal device reject ID --reason TEXT";
             match count {
                 0 => Finding::ok("no device waits"),
                 count if count >= waiting.most => Finding::broken(
@@ -24,6 +24,32 @@ pub(super) fn requests(facts: &Facts) -> Vec<Finding> {
                 ),
                 1 => Finding::warning(format!("1 request waits{since}"), repair),
                 count => Finding::warning(format!("{count} requests wait{since}"), repair),
+            }
+        })
+    })
+}
+
+pub(super) fn approvals(facts: &Facts) -> Vec<Finding> {
+    in_registry(facts, |registry| {
+        readable(&registry.root, |root| {
+            let (waiting, keys) = (registry.approvals.waiting, root.registrar.keys().len());
+            let strictest = registry.approvals.strictest.as_ref();
+            let impossible = strictest
+                .filter(|(_, needed)| usize::try_from(*needed).is_ok_and(|needed| needed > keys));
+            if let Some((role, needed)) = impossible {
+                return Finding::broken(
+                    format!(
+                        "the role {role} asks for {needed} approvals, and the root names {keys} registrar keys: no device can come to it"
+                    ),
+                    "edgeseal approval list; a registrar key more: edgeseal registrar rotate --keep-old --keys DIR",
+                );
+            }
+            match waiting {
+                0 => Finding::ok("nothing waits for approvals"),
+                waiting => Finding::warning(
+                    format!("{waiting} wait for approvals by several persons"),
+                    "edgeseal approval list",
+                ),
             }
         })
     })
@@ -52,7 +78,7 @@ pub(super) fn tokens(facts: &Facts) -> Vec<Finding> {
                 (0, 0) => Finding::ok(what),
                 (0, soon) => Finding::warning(
                     format!("{what}; {soon} of the unused end within two days"),
-                    "edgeseal join list --state unused; new cards: edgeseal join create --role ROLE --out DIR",
+                    "edgeseal join list --state unused; new cards: edgeseal join create --keys DIR --role ROLE --out DIR",
                 ),
                 (tried, _) => Finding::warning(
                     format!(

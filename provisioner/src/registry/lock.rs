@@ -4,6 +4,8 @@ use crate::error::{CommandError, Exit, Result};
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 /// What the lock is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -20,7 +22,7 @@ pub(crate) struct Lock {
 }
 
 impl Lock {
-    /// Takes the lock of the registry in `dir`, or says that another program has it.
+    /// Takes the lock of the registry in `dir`, or says that another program has it and goes on having it for 2 s.
     ///
     /// # Errors
     /// Another program works on the registry, or the lock file cannot be opened.
@@ -41,9 +43,18 @@ impl Lock {
             }
             Err(why) => return Err(CommandError::io("open the lock", &path, &why)),
         };
-        let locked = match access {
-            Access::Read => file.try_lock_shared(),
-            Access::Edit => file.try_lock(),
+        let begun = Instant::now();
+        let locked = loop {
+            let locked = match access {
+                Access::Read => file.try_lock_shared(),
+                Access::Edit => file.try_lock(),
+            };
+            // Most who work on it are done in a moment: a registrar that serves must not end because of them.
+            let is_taken = matches!(locked, Err(TryLockError::WouldBlock));
+            if !is_taken || begun.elapsed() >= PATIENCE {
+                break locked;
+            }
+            thread::sleep(POLL);
         };
         match locked {
             Ok(()) => Ok(Self { _file: Some(file) }),
@@ -68,3 +79,6 @@ fn is_read_only(why: &io::Error) -> bool {
 
 /// The lock file's name; it stays, and git ignores it.
 const NAME: &str = ".lock";
+/// How long another program is waited for.
+const PATIENCE: Duration = Duration::from_secs(2);
+const POLL: Duration = Duration::from_millis(20);

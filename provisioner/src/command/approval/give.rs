@@ -1,7 +1,7 @@
 //! `edgeseal approval give`.
 
 use super::file;
-use super::words::{describe, progress_of, row, shown};
+use super::words::{progress_of, question, row, shown};
 use crate::clock;
 use crate::command::publish::open_some;
 use crate::command::{Context, Signing};
@@ -69,8 +69,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         file::judge_target(path)?;
     }
     let key = args.key(root)?;
-    let lines: Vec<String> = waiting.iter().map(|it| describe(&it.approval)).collect();
-    let question = shown(&lines);
+    let question = question(waiting.iter().map(|it| &it.approval));
     if args.yes {
         notice(context.style, &question);
     } else {

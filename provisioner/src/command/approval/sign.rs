@@ -2,14 +2,14 @@
 
 use super::file;
 use super::give::no_key;
-use super::words::{describe, shown};
+use super::words::{describe, question};
 use crate::command::publish::open_some;
 use crate::command::{Context, Signing};
 use crate::confirm;
 use crate::error::{CommandError, Result};
 use crate::registry::{Access, Matter, Registry};
 use crate::render::{Report, notice};
-use edgeseal_trust::document::{Document, DocumentType, Unverified, add_signatures};
+use edgeseal_trust::document::{Document, DocumentType, Root, Unverified, add_signatures, signers};
 use edgeseal_trust::enrollment::Approval;
 use edgeseal_trust::key::{KeyId, SigningKey};
 use serde_json::json;
@@ -39,7 +39,7 @@ pub(crate) struct Args {
 /// Shows what the approvals say, asks, and adds the signatures of one registrar key.
 ///
 /// # Errors
-/// No such file, no registrar key, or nobody confirms it; the file is then as before.
+/// No such file, the registry at hand does not wait for it, no registrar key, or nobody confirms it; the file is then as before.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let approvals = file::read(&args.file)?;
     let registry = open(context, approvals.iter().map(|(_, content)| content))?;
@@ -50,23 +50,12 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         root.is_none_or(|root| root.registrar.key(kid).is_some())
             && args.key.is_none_or(|wanted| wanted == kid)
     };
-    let lines: Vec<String> = approvals
-        .iter()
-        .map(|(_, content)| {
-            let here = registry.as_ref().zip(root);
-            let waits = here.map(|(registry, root)| {
-                let waiting = registry.approval(&Matter::of(content), root);
-                waiting.is_ok_and(|waiting| waiting.approval == *content)
-            });
-            match waits {
-                Some(false) => format!("{}: THIS REGISTRY DOES NOT WAIT FOR IT", describe(content)),
-                _ => describe(content),
-            }
-        })
-        .collect();
+    if let Some((registry, root)) = registry.as_ref().zip(root) {
+        judge_waiting(registry, root, &approvals)?;
+    }
     let key = open_some(&args.signing, 1, is_wanted)?.pop();
     let key = key.ok_or_else(no_key)?;
-    let question = shown(&lines);
+    let question = question(approvals.iter().map(|(_, content)| content));
     if args.yes {
         notice(context.style, &question);
     } else {
@@ -83,7 +72,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     for (octets, content) in &approvals {
         let document = add_signatures(octets, DocumentType::Approval, &[&key]).map_err(refused)?;
         let parsed = Unverified::parse(&document, DocumentType::Approval).map_err(refused)?;
-        let kids: Vec<KeyId> = parsed.kids().collect();
+        // Without a registry nobody knows here which keys the root names.
+        let kids: Vec<KeyId> = match root {
+            Some(root) => signers(&parsed, &root.registrar).map_err(refused)?,
+            None => parsed.kids().collect(),
+        };
         let is_complete = u32::try_from(kids.len()).is_ok_and(|count| count >= content.needed);
         complete = complete.saturating_add(usize::from(is_complete));
         rows.push(json!({ "number": content.number, "signed_by": kids, "needed": content.needed }));
@@ -98,6 +91,29 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     Ok(Report::new(
         text,
         json!({ "file": file.to_string(), "key": key.public().id(), "approvals": rows }),
+    ))
+}
+
+/// Refuses approvals that the registry at hand does not wait for: they are other decisions than those that somebody sees there.
+fn judge_waiting(
+    registry: &Registry,
+    root: &Root,
+    approvals: &[(Vec<u8>, Approval)],
+) -> Result<()> {
+    let mut strange = approvals.iter().filter(|(_, content)| {
+        let waiting = registry.approval(&Matter::of(content), root);
+        !waiting.is_ok_and(|waiting| waiting.approval == *content)
+    });
+    let Some((_, first)) = strange.next() else {
+        return Ok(());
+    };
+    let reason = format!(
+        "this registry does not wait for {} of the approvals, the first is: {}",
+        strange.count().saturating_add(1),
+        describe(first)
+    );
+    Err(CommandError::no("approval-superseded", reason).hint(
+        "ask for a new file (edgeseal approval give --to FILE); to sign without this registry, name another with --registry",
     ))
 }
 

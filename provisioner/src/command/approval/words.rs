@@ -92,6 +92,14 @@ pub(super) fn describe(approval: &Approval) -> String {
     }
 }
 
+/// What a person is about to sign, all of it: what they were not shown, they have not approved. Rules come before devices.
+pub(super) fn question<'a>(approvals: impl Iterator<Item = &'a Approval>) -> String {
+    let (rules, devices): (Vec<&Approval>, Vec<&Approval>) =
+        approvals.partition(|approval| matches!(approval.subject, ApprovalSubject::Role { .. }));
+    let lines: Vec<String> = rules.into_iter().chain(devices).map(describe).collect();
+    lines.join("\n")
+}
+
 /// Up to so many lines, and how many there are besides.
 pub(super) fn shown(lines: &[String]) -> String {
     let mut text: Vec<String> = lines.iter().take(SHOWN).cloned().collect();

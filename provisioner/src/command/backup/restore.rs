@@ -87,6 +87,8 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     }
     if behind.is_behind() {
         registry.reserve(behind.free.saturating_sub(1))?;
+        registry.skip_numbers();
+        registry.save()?;
     }
     drop(registry);
     std::fs::rename(&restored, target)

@@ -1,5 +1,6 @@
 //! `edgeseal publish --signed`: a prepared manifest that has its signatures.
 
+use super::approved::judge_approved;
 use super::next::Signed;
 use crate::clock;
 use crate::error::{CommandError, Result};
@@ -12,7 +13,7 @@ use std::path::Path;
 /// Takes it as the manifest in force.
 ///
 /// # Errors
-/// It lacks signatures, is not higher than what was published last, or its shards are not here any more.
+/// It lacks signatures, is not higher than what was published last, its shards are not here any more, or it gives what was not approved.
 pub(super) fn run(file: &Path, registry: &Registry) -> Result<Signed> {
     let octets = input::read(file, limits::MANIFEST_OCTETS);
     let octets = octets.map_err(|why| CommandError::io("read", file, &why))?;
@@ -34,6 +35,7 @@ pub(super) fn run(file: &Path, registry: &Registry) -> Result<Signed> {
             new.push((*digest, shard.map_err(lost)?));
         }
     }
+    judge_approved(registry, content)?;
     let shards: Vec<(Digest, &[u8])> = new
         .iter()
         .map(|(digest, octets)| (*digest, octets.as_slice()))

@@ -1,5 +1,6 @@
 //! `edgeseal publish`.
 
+mod approved;
 mod at_once;
 mod bundle;
 mod changes;

@@ -1,5 +1,6 @@
 //! A publish before the last one, whose content is to be signed again: after a theft, the last honest one.
 
+use super::approved::judge_approved;
 use crate::error::{CommandError, Result};
 use crate::registry::Registry;
 use edgeseal_trust::document::{Document, Manifest};
@@ -7,7 +8,7 @@ use edgeseal_trust::document::{Document, Manifest};
 /// The newest kept publish of this sequence, once its signatures are judged and all of it is here.
 ///
 /// # Errors
-/// `sequence-not-kept`; it, or a shard of it, is damaged.
+/// `sequence-not-kept`; it, or a shard of it, is damaged; `approvals-missing`.
 pub(crate) fn older(registry: &Registry, sequence: u64) -> Result<Manifest> {
     let places = registry.history_places()?;
     let place = places.iter().rfind(|(_, kept)| *kept == sequence);
@@ -34,5 +35,6 @@ pub(crate) fn older(registry: &Registry, sequence: u64) -> Result<Manifest> {
     for digest in &manifest.content().shards {
         registry.shard(*digest)?;
     }
+    judge_approved(registry, manifest.content())?;
     Ok(manifest.content().clone())
 }

@@ -1,6 +1,7 @@
 //! What is not published before it is approved.
 
-use super::note::Missing;
+use super::note::{Missing, is_believed};
+use super::rule::narrowed;
 use super::{Given, Row};
 use crate::error::{CommandError, Result};
 use crate::registry::{DeviceRecord, Registry, load};
@@ -8,7 +9,7 @@ use edgeseal_trust::document::{DeviceEntry, Document, DocumentType, Root, Unveri
 use edgeseal_trust::enrollment::{Approval, ApprovalSubject};
 use edgeseal_trust::id::{DeviceId, RoleName};
 use edgeseal_trust::key::KeyId;
-use edgeseal_trust::registry::DeviceState;
+use edgeseal_trust::registry::{DeviceState, KeyState, Role};
 use edgeseal_trust::time::UnixTime;
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -93,6 +94,39 @@ impl Registry {
         Ok(held)
     }
 
+    /// Whether any role is given by several persons.
+    pub(crate) fn has_rules(&self) -> bool {
+        !self.approvals.rules.is_empty()
+    }
+
+    /// Whether a role that was laid out before may do more than several persons have approved.
+    pub(crate) fn is_beyond_rule(&self, role: &Role) -> bool {
+        let rule = self.rule(&role.name);
+        rule.is_some_and(|rule| narrowed(&rule.role, role) != *role)
+    }
+
+    /// Whether an entry that was laid out before has a role that several persons give and which the registry, by its key, does
+    /// not give today.
+    pub(crate) fn lacks_approval(&self, entry: &DeviceEntry, held: &HeldBack) -> bool {
+        let mut guarded = entry.roles.iter().filter(|role| self.rule(role).is_some());
+        let row = self.approvals.devices.get(&entry.id);
+        let device = self.devices.get(&entry.id);
+        guarded.any(|role| {
+            let is_held = held
+                .of(&entry.id)
+                .is_some_and(|held| held.roles.contains(role));
+            let is_given = device.is_some_and(|device| {
+                is_believed(device.state)
+                    && device.roles.contains(role)
+                    && live(entry).all(|kid| is_kept(device, kid))
+            });
+            let is_covered = row.is_some_and(|row| {
+                row.covers(role) && live(entry).all(|kid| row.keys.contains(&kid))
+            });
+            is_held || !is_given || !is_covered
+        })
+    }
+
     /// Why a device has the roles that several persons give.
     pub(crate) fn grounds(&self, device: &DeviceRecord) -> Vec<Ground> {
         let Some(row) = self.approvals.row(device) else {
@@ -152,4 +186,17 @@ impl Registry {
         let path = self.dir.join(super::FILE);
         load::corrupt(&path, None, &format!("the approval of {id}: {what}"))
     }
+}
+
+/// The keys of an entry by which the device is believed.
+fn live(entry: &DeviceEntry) -> impl Iterator<Item = KeyId> {
+    let keys = entry.keys.iter();
+    let live = keys.filter(|key| matches!(key.state, KeyState::Active | KeyState::Retiring));
+    live.map(|key| key.key.id())
+}
+
+/// Whether the device still has the key; it may have been replaced by rotation since.
+fn is_kept(device: &DeviceRecord, kid: KeyId) -> bool {
+    let mut keys = device.keys.iter();
+    keys.any(|key| key.key.id() == kid && key.state != KeyState::Revoked)
 }

@@ -16,6 +16,8 @@ pub(crate) use rule::RuleChange;
 
 use super::{Registry, load, unwritable};
 use crate::error::Result;
+use edgeseal_trust::document::Document;
+use edgeseal_trust::enrollment::Approval;
 use edgeseal_trust::id::{DeviceId, RoleName};
 use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::Role;
@@ -28,7 +30,7 @@ use std::path::Path;
 /// All that is known of approvals.
 #[derive(Default)]
 pub(super) struct Approvals {
-    /// The number of the next decision.
+    /// The highest number that a decision has had.
     next: u64,
     rules: BTreeMap<RoleName, Rule>,
     devices: BTreeMap<DeviceId, Row>,
@@ -136,7 +138,27 @@ impl Approvals {
                 Some(_) => Err(format!("{id} occurs twice")),
             }
         })?;
+        // A crash between the two files, or a merge, leaves roles.json behind: no number is used twice.
+        let used = approvals.used_numbers().max().unwrap_or(0);
+        approvals.next = approvals.next.max(used);
         Ok(approvals)
+    }
+
+    /// The numbers of all decisions that are known.
+    fn used_numbers(&self) -> impl Iterator<Item = u64> {
+        let proposals = self
+            .rules
+            .values()
+            .filter_map(|rule| rule.proposal.as_ref());
+        let waits = self.devices.values().filter_map(|row| row.waits.as_ref());
+        let given = self.devices.values().flat_map(|row| &row.given);
+        let given = given.filter_map(|given| {
+            let document = Document::<Approval>::load(given.document.as_bytes()).ok()?;
+            Some(document.content().number)
+        });
+        let waits = waits.map(|waits| waits.number);
+        let proposals = proposals.map(|proposal| proposal.number);
+        given.chain(waits).chain(proposals)
     }
 
     /// What `roles.json` keeps of it.
@@ -170,6 +192,14 @@ impl Registry {
         self.approvals.rules.get(role)
     }
 
+    /// Leaves out numbers that a newer copy of this registry may have used. Nothing is on disk before [`Registry::save`].
+    pub(crate) fn skip_numbers(&mut self) {
+        if self.approvals.rules_text().is_some() {
+            self.approvals.next = self.approvals.next.saturating_add(SKIPPED);
+            self.changed.roles = true;
+        }
+    }
+
     /// The roles as they are published: of one that several persons give, what they have approved.
     pub(crate) fn published_roles(&self) -> impl Iterator<Item = &Role> {
         let in_force = |role| self.rule(role).map(|rule| &rule.role);
@@ -187,3 +217,5 @@ impl Row {
 
 /// The lines of devices.
 pub(super) const FILE: &str = "approvals.jsonl";
+/// More decisions than anybody takes between two backups.
+const SKIPPED: u64 = 1 << 32;

@@ -136,7 +136,7 @@ impl Row {
 }
 
 /// The state of a device that is, or may be again, believed.
-fn is_believed(state: DeviceState) -> bool {
+pub(super) fn is_believed(state: DeviceState) -> bool {
     matches!(state, DeviceState::Active | DeviceState::Suspended)
 }
 

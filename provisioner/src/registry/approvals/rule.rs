@@ -135,7 +135,7 @@ impl Approvals {
 }
 
 /// What `force` and `wished` both allow, in the order of `wished`.
-fn narrowed(force: &Role, wished: &Role) -> Role {
+pub(super) fn narrowed(force: &Role, wished: &Role) -> Role {
     let grants = wished.grants.iter();
     let grants = grants.filter(|grant| force.grants.contains(grant));
     let ages = [force.manifest_age_seconds, wished.manifest_age_seconds];
