@@ -11,6 +11,8 @@ use edgeseal_trust::enrollment::RotationDraft;
 use edgeseal_trust::id::{DeviceId, TrustDomain};
 use edgeseal_trust::registry::KeyState;
 use std::collections::BTreeMap;
+use std::fs::File;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 const SERVE: [&str; 5] = [
@@ -156,6 +158,34 @@ fn devices_enroll_unattended_and_whatever_else_comes_is_refused_counted_and_show
     assert!(registrar.terminate().success());
     assert!(site.log().contains("served farm: "), "{}", site.log());
     assert_eq!(site.published().len(), 3);
+}
+
+/// A signal that is listened to between two batches alone is lost when it comes at another time: the registrar never ended.
+#[test]
+fn told_to_stop_at_any_time_it_ends() {
+    let site = Site::start();
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let broker = format!("mqtt://{}", silent.local_addr().unwrap());
+    let mut args = SERVE.to_vec();
+    args.extend(["--broker", &broker]);
+    let mut command = site.place.command(&args);
+    let registrar = Running::start(&mut command, &site.place.path("serve.log"));
+    drop(silent.accept().unwrap()); // it pauses, and has listened to signals by then
+    let _connected = silent.accept().unwrap();
+    registrar.terminate();
+}
+
+/// A registrar that begins while another program works on the registry for a moment waits for it.
+#[test]
+fn it_begins_when_the_registry_is_free() {
+    let site = Site::start();
+    let lock = File::open(site.place.path("registry/.lock")).unwrap();
+    lock.lock().unwrap();
+    let registrar = site.serve();
+    std::thread::sleep(Duration::from_millis(500));
+    lock.unlock().unwrap();
+    until("it serves", || site.log().contains("serving farm"));
+    registrar.terminate();
 }
 
 #[test]

@@ -19,7 +19,7 @@ use edgeseal_trust::id::TrustDomain;
 use serde_json::json;
 use std::time::{Duration, Instant};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What it is given.
 #[derive(clap::Args)]
@@ -46,6 +46,7 @@ struct Registrar<'a> {
     endpoint: Endpoint,
     signers: Signers,
     runtime: Runtime,
+    stop: Stop,
     account: Account,
     /// The broker may not have the newest manifest.
     is_behind: bool,
@@ -68,11 +69,13 @@ enum End {
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     judged_clock(args.signing.unsynchronized_clock)?;
     let registry = context.open(Access::Read)?;
+    let runtime = distribution::runtime()?;
     let mut registrar = Registrar {
         signers: Signers::open(&args.signing, registry.root()?.content())?,
         endpoint: super::broker_of(&args.reach, &registry)?,
         domain: registry.domain().clone(),
-        runtime: distribution::runtime()?,
+        stop: Stop::listen(&runtime)?,
+        runtime,
         is_behind: registry.manifest()?.is_some(),
         account: Account::default(),
         looked_at: None,
@@ -100,7 +103,7 @@ impl Registrar<'_> {
             if begun.elapsed() > LONGEST_PAUSE {
                 pause = SHORTEST_PAUSE;
             }
-            if self.runtime.block_on(asked_to_stop(pause))? {
+            if self.runtime.block_on(self.stop.is_asked(pause)) {
                 return Ok(());
             }
             pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
@@ -109,9 +112,15 @@ impl Registrar<'_> {
 
     /// One connection, until it or the work ends.
     fn round(&mut self) -> Result<End> {
-        let connected = Line::connect(&self.endpoint, &self.domain);
-        let mut line = match self.runtime.block_on(connected) {
-            Ok(line) => line,
+        let connected = self.runtime.block_on(async {
+            tokio::select! {
+                line = Line::connect(&self.endpoint, &self.domain) => line.map(Some),
+                _ = self.stop.is_asked(Duration::MAX) => Ok(None),
+            }
+        });
+        let mut line = match connected {
+            Ok(Some(line)) => line,
+            Ok(None) => return Ok(End::Asked),
             Err(why) => return Ok(End::Lost(why)),
         };
         let mut asked_at = Instant::now();
@@ -121,7 +130,7 @@ impl Registrar<'_> {
             let batch = self.runtime.block_on(async {
                 tokio::select! {
                     batch = line.batch(PATIENCE, &mut self.account) => batch.map(Some),
-                    stop = asked_to_stop(Duration::MAX) => stop.map(|_| None),
+                    _ = self.stop.is_asked(Duration::MAX) => Ok(None),
                 }
             });
             let batch = match batch {
@@ -249,18 +258,33 @@ impl Registrar<'_> {
     }
 }
 
-/// Whether the process is told to stop within `patience`.
-async fn asked_to_stop(patience: Duration) -> Result<bool> {
-    let failed = |why: std::io::Error| CommandError::io("wait for signals in", "/".as_ref(), &why);
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    Ok(tokio::time::timeout(patience, stop).await.is_ok())
+/// The signals that end the work. Listened to from first to last: one that comes while a batch is judged is seen after it.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    fn listen(runtime: &Runtime) -> Result<Self> {
+        let failed =
+            |why: std::io::Error| CommandError::io("wait for signals in", "/".as_ref(), &why);
+        let _inside = runtime.enter();
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
+    }
+
+    /// Whether one comes within this time, or has come.
+    async fn is_asked(&mut self, patience: Duration) -> bool {
+        let asked = async {
+            tokio::select! {
+                _ = self.terminate.recv() => {}
+                _ = self.interrupt.recv() => {}
+            }
+        };
+        tokio::time::timeout(patience, asked).await.is_ok()
+    }
 }
 
 const PATIENCE: Duration = Duration::from_secs(5);
