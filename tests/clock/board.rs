@@ -98,6 +98,15 @@ impl Farm {
             assert_eq!(to.judge(&message), "verified", "{what}: {message:?}");
         }
     }
+
+    /// Alpha's clock becomes right: what was sent before is accepted, and both work again.
+    pub(crate) fn is_put_right(&self, sent_before: &Message) {
+        self.alpha.hands.set_by(&self.beta.hands);
+        self.alpha.hands.set_synchronized(true);
+        self.alpha.says("synchronized", None);
+        assert_eq!(self.alpha.judge(sent_before), "verified");
+        self.talks("afterwards");
+    }
 }
 
 impl Drop for Farm {

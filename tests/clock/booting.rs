@@ -44,11 +44,7 @@ fn boots_with_a_dead_battery(shown: u64) {
     // A minute after the boot the time comes from the network.
     farm.alpha.hands.pass(MINUTE);
     let sent = farm.beta.sign("sent before alpha knew the time").unwrap();
-    farm.alpha.hands.set_by(&farm.beta.hands);
-    farm.alpha.hands.set_synchronized(true);
-    farm.alpha.says("synchronized", None);
-    assert_eq!(farm.alpha.judge(&sent), "verified");
-    farm.talks("afterwards");
+    farm.is_put_right(&sent);
     assert_eq!(
         farm.alpha.status()["epoch"],
         status["epoch"],
@@ -88,11 +84,7 @@ fn boot_at_the_time_of_the_last_shutdown() {
     farm.alpha.says("unsynchronized", Some(UNSYNCHRONIZED));
 
     let sent = farm.beta.sign("sent before alpha knew the time").unwrap();
-    farm.alpha.hands.set_by(&farm.beta.hands);
-    farm.alpha.hands.set_synchronized(true);
-    farm.alpha.says("synchronized", None);
-    assert_eq!(farm.alpha.judge(&sent), "verified");
-    farm.talks("afterwards");
+    farm.is_put_right(&sent);
 }
 
 /// An island without any time service works on whatever the clock says, and everybody is told so.

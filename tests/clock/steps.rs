@@ -99,11 +99,7 @@ fn an_unsynchronized_clock_steps_forward_a_year_and_back() {
     farm.alpha.hands.pass(20 * MINUTE);
     assert_eq!(farm.alpha.status()["noted_time"], before["noted_time"]);
     let sent = farm.beta.sign("sent meanwhile").unwrap();
-    farm.alpha.hands.set_by(&farm.beta.hands);
-    farm.alpha.hands.set_synchronized(true);
-    farm.alpha.says("synchronized", None);
-    assert_eq!(farm.alpha.judge(&sent), "verified");
-    farm.talks("afterwards");
+    farm.is_put_right(&sent);
 }
 
 /// A synchronized clock is believed against what was noted, but not against what the operator signed.
@@ -116,10 +112,7 @@ fn a_synchronized_clock_years_back_signs_nothing() {
     farm.alpha.says("behind-floor", Some(BEHIND));
     refuses(&farm, BEHIND);
     let sent = farm.beta.sign("sent meanwhile").unwrap();
-    farm.alpha.hands.set_by(&farm.beta.hands);
-    farm.alpha.says("synchronized", None);
-    assert_eq!(farm.alpha.judge(&sent), "verified");
-    farm.talks("afterwards");
+    farm.is_put_right(&sent);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A trust domain, and devices enrolled by the real commands.
 
-use crate::process::finished;
+use crate::process::{agent_program, finished};
 use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -71,10 +71,7 @@ impl Domain {
 
 /// The daemon's program with a configuration.
 pub(crate) fn agent(config: &Path) -> Command {
-    let program = Path::new(env!("CARGO_BIN_EXE_edgeseal")).with_file_name("edgeseal-agent");
-    let hint = "build the workspace: cargo build --workspace";
-    assert!(program.exists(), "{} is missing; {hint}", program.display());
-    let mut command = Command::new(program);
+    let mut command = Command::new(agent_program());
     quiet(&mut command).arg("--config").arg(config);
     command
 }

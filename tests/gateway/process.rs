@@ -109,6 +109,14 @@ pub(crate) fn finished(command: &mut Command) -> Vec<u8> {
     output.stdout
 }
 
+/// The daemon's program, beside the operator's.
+pub(crate) fn agent_program() -> PathBuf {
+    let program = Path::new(env!("CARGO_BIN_EXE_edgeseal")).with_file_name("edgeseal-agent");
+    let hint = "build the workspace: cargo build --workspace";
+    assert!(program.exists(), "{} is missing; {hint}", program.display());
+    program
+}
+
 /// Waits until `condition` holds.
 pub(crate) fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let started = Instant::now();

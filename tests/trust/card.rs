@@ -3,12 +3,12 @@
 
 use crate::broker::{Broker, Mosquitto};
 use crate::operator::Place;
-use crate::process::{Running, finished, until};
+use crate::process::{Running, agent_program, finished, until};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A board. Where the test is root, the card is root's alone and the agent is somebody else.
@@ -64,9 +64,7 @@ impl Board {
         );
         self.place.write("agent.toml", config);
         // The agent's user may not reach the directory of the build.
-        let program = Path::new(env!("CARGO_BIN_EXE_edgeseal")).with_file_name("edgeseal-agent");
-        let hint = "build the workspace: cargo build --workspace";
-        assert!(program.exists(), "{} is missing; {hint}", program.display());
+        let program = agent_program();
         // By a process of its own: a file that is open for writing in a fork of this one cannot be run.
         finished(
             Command::new("cp")

@@ -2,10 +2,10 @@
 
 use crate::broker::Broker;
 use crate::operator::Place;
-use crate::process::{Running, finished, until};
+use crate::process::{Running, agent_program, finished, until};
 use crate::retained::{put, retained};
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 /// A domain with a broker, and one device with a join file on its card.
@@ -62,10 +62,7 @@ impl Site {
     }
 
     fn agent(&self, args: &[&str]) -> Command {
-        let program = Path::new(env!("CARGO_BIN_EXE_edgeseal")).with_file_name("edgeseal-agent");
-        let hint = "build the workspace: cargo build --workspace";
-        assert!(program.exists(), "{} is missing; {hint}", program.display());
-        let mut command = Command::new(program);
+        let mut command = Command::new(agent_program());
         command.arg("--config").arg(self.place.path("agent.toml"));
         command.args(args);
         command

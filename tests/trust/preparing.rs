@@ -1,9 +1,9 @@
 //! `edgeseal prepare-card`: what it writes onto a mounted boot partition, and what it leaves alone.
 
 use crate::operator::Place;
+use crate::process::agent_program;
 use edgeseal_trust::enrollment::JoinFile;
 use std::fs;
-use std::path::Path;
 use std::process::Command;
 
 const PREPARE: &str = "prepare-card card --keys keys --unsynchronized-clock --device pump-1";
@@ -150,8 +150,7 @@ fn the_gateways_configuration_is_one_that_the_agent_takes() {
         config.contains("publish = [\"farm/{device}/state\"]"),
         "{config}"
     );
-    let program = Path::new(env!("CARGO_BIN_EXE_edgeseal")).with_file_name("edgeseal-agent");
-    let mut check = Command::new(program);
+    let mut check = Command::new(agent_program());
     check
         .arg("--config")
         .arg(place.path("card/edgeseal/agent.toml"));

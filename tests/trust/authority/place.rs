@@ -1,6 +1,7 @@
 //! A directory with a registry, keys and devices, and both programs run in it.
 
 use crate::operator;
+use crate::process::agent_program;
 use edgeseal_trust::key::SigningKey;
 use std::ops::Deref;
 use std::path::Path;
@@ -43,10 +44,7 @@ impl Place {
 
     /// The agent's program with the configuration of `device`.
     pub(crate) fn agent(&self, device: &str, line: &str) -> Outcome {
-        let program = Path::new(env!("CARGO_BIN_EXE_edgeseal")).with_file_name("edgeseal-agent");
-        let hint = "build the workspace: cargo build --workspace";
-        assert!(program.exists(), "{} is missing; {hint}", program.display());
-        let mut command = Command::new(program);
+        let mut command = Command::new(agent_program());
         command.args(["--config", &format!("{device}.toml")]);
         self.ended(command.args(line.split_whitespace()))
     }
