@@ -19,14 +19,13 @@ use edgeseal_trust::document::{Document, Manifest};
 use edgeseal_trust::registry::DeviceState;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
 
 /// Looks at the operator's side of a domain.
 ///
 /// # Errors
 /// The system gives no event queue.
 pub(crate) fn gather(dir: &Path, signing: &Signing, reach: &Reach) -> Result<Facts> {
-    let (registry, asked) = match open(dir) {
+    let (registry, asked) = match Registry::open(dir, Access::Read) {
         Ok(registry) => (Ok(read(&registry)), Asked::of(&registry, reach)),
         Err(why) => (Err(why), Err(BrokerFacts::Unseen)),
     };
@@ -56,19 +55,6 @@ pub(super) const UNITS: [&str; 5] = [
     "edgeseal-status.service",
     "edgeseal-status.timer",
 ];
-
-fn open(dir: &Path) -> Result<Registry> {
-    let begun = Instant::now();
-    loop {
-        match Registry::open(dir, Access::Read) {
-            // A registrar at work holds it for moments.
-            Err(why) if why.code == "registry-locked" && begun.elapsed() < LOCK_PATIENCE => {
-                std::thread::sleep(LOCK_PAUSE);
-            }
-            opened => return opened,
-        }
-    }
-}
 
 fn read(registry: &Registry) -> RegistryFacts {
     let root = registry.root().map(|root| root.content().clone());
@@ -324,5 +310,3 @@ pub(super) const RESTORE_ROOTS: &str =
     "restore root/ (git checkout, or your backup), then edgeseal root show";
 pub(super) const RESTORE_PUBLISHED: &str =
     "restore published/ (git checkout, or your backup), or edgeseal publish --keys DIR";
-const LOCK_PATIENCE: Duration = Duration::from_secs(5);
-const LOCK_PAUSE: Duration = Duration::from_millis(50);
