@@ -14,6 +14,8 @@ P = 2**255 - 19
 D = -121665 * pow(121666, P - 2, P) % P
 BASE = (15112221349535400772501151409588531511454012693041857206046113283949847762202,
         46316835694926478169428394003475163141307993866256225615783033603165251855960)
+# What the unit gives its process.
+UNIT = dict(re.findall(r"^Environment=(\w+)=(.*)$", (ROOT / "systemd/edgeseal-agent.service").read_text(), re.M))
 missed = []
 
 
@@ -72,7 +74,7 @@ class Agent:
         notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         notify.bind(str(runtime / "notify"))
         notify.settimeout(60)
-        environment = {**os.environ, "NOTIFY_SOCKET": str(runtime / "notify")}
+        environment = {**os.environ, **UNIT, "NOTIFY_SOCKET": str(runtime / "notify")}
         start = time.monotonic()
         self.process = subprocess.Popen([BIN / "edgeseal-agent", "run"], cwd=place, env=environment, stderr=subprocess.DEVNULL)
         try:

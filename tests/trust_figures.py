@@ -8,7 +8,7 @@ disk, and runtime directories on tmpfs as /run is.
 """
 import base64, hashlib, json, os, pathlib, re, shutil, signal, socket, statistics, subprocess, sys, tempfile, threading, time
 
-from figures import BIN, ROOT, figure, missed, public_keys
+from figures import BIN, ROOT, UNIT, figure, missed, public_keys
 
 CHANGES = 5
 HEARD = 1000
@@ -146,7 +146,7 @@ class Agent:
     def start(self):
         self.lines = []
         self.process = subprocess.Popen([BIN / "edgeseal-agent", "--config", self.place / "config.toml", "run"],
-                                        cwd=self.farm.place, stderr=subprocess.PIPE, text=True)
+                                        cwd=self.farm.place, env=os.environ | UNIT, stderr=subprocess.PIPE, text=True)
         threading.Thread(target=self.read, daemon=True).start()
         wait("the agent answers", lambda: (self.runtime / "api.sock").exists() and self.ask("GET", "/v1/status"))
 

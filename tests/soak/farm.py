@@ -13,6 +13,8 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+import figures
 MOSQUITTO = "/usr/sbin/mosquitto"
 SOME_PEERS = 200  # keys that are in the registry and do nothing: they are there to be revoked
 PATIENCE = 60
@@ -168,7 +170,7 @@ class Farm:
         self.place = pathlib.Path(tempfile.mkdtemp(prefix="soak-", dir=ROOT / "target"))
         self.volatile = pathlib.Path(tempfile.mkdtemp(prefix="edgeseal-soak-", dir="/dev/shm"))
         kept = {name: value for name, value in os.environ.items() if not name.startswith("EDGESEAL_")}
-        self.environment = kept | {"NO_COLOR": "1"}
+        self.environment = kept | figures.UNIT | {"NO_COLOR": "1"}
         self.broker = Broker(self.place / "broker")
         made = json.loads(self.operator(f"domain init farm --demo --no-passphrase --json --keys {self.volatile}/keys"))
         self.operator("role add node")
@@ -211,6 +213,4 @@ class Farm:
 
 def some_keys(count):
     """Canonical public keys in base64url: multiples of the base point that nobody needs to sign with."""
-    sys.path.insert(0, str(ROOT / "tests"))
-    from figures import public_keys
-    return public_keys(count)
+    return figures.public_keys(count)
