@@ -1,7 +1,38 @@
-//! What keeps a rule of approval from cutting devices off: roots that name too few keys.
+//! What keeps a rule of approval from cutting devices off: roots that name too few keys, approvals that were lost.
 
-use crate::approving::{farm, kid};
-use crate::operator::Place;
+use crate::approving::{farm, give, kid, published};
+use crate::operator::{Outcome, Place, key};
+use serde_json::json;
+
+/// The lines of `approvals.jsonl` without that of a device.
+fn lose_line(place: &Place, id: &str) {
+    let rows = place.read(FILE);
+    let kept = rows
+        .split_inclusive('\n')
+        .filter(|row| !row.contains(&format!("{{\"device\":\"{id}\"")));
+    let kept: String = kept.collect();
+    assert_ne!(kept, rows);
+    place.write(FILE, kept);
+}
+
+fn publish(place: &Place, more: &str) -> Outcome {
+    place.run(&format!(
+        "publish --keys keys --unsynchronized-clock --to bundle {more}"
+    ))
+}
+
+/// A farm with `gate`, approved by two and published.
+fn with_gate() -> Place {
+    let place = farm();
+    place.write_jwk("jwk", &key(20));
+    place
+        .run("device add gate --jwk jwk --role door")
+        .succeeded();
+    give(&place, "gate", "keys");
+    give(&place, "gate", "key-2");
+    assert_eq!(published(&place)["gate"], "Active door");
+    place
+}
 
 #[test]
 fn no_root_is_made_under_which_a_rule_could_not_be_met() {
@@ -50,9 +81,54 @@ fn a_root_that_was_prepared_before_the_rule_is_judged_when_it_is_accepted() {
     assert_eq!(shown["roots"].as_array().unwrap().len(), 1);
 }
 
+#[test]
+fn whoever_was_published_is_not_dropped_because_its_approvals_were_lost() {
+    let place = with_gate();
+    let whole = place.read(FILE);
+    for id in ["gate", "old-door"] {
+        lose_line(&place, id);
+        let said = publish(&place, "").refused(78, "approvals-lost");
+        assert!(said.contains(&format!("{id} among them")), "{said}");
+        assert!(said.contains("edgeseal approval give --all"), "{said}");
+        let shown = place.run("status --json").json();
+        assert_eq!(shown["unpublished"]["unapproved"], json!([id]));
+        place.write(FILE, &whole);
+        assert_eq!(published(&place)["gate"], "Active door");
+    }
+    // Approved anew it goes on, and not before the last of them.
+    lose_line(&place, "gate");
+    give(&place, "gate", "keys");
+    publish(&place, "").refused(78, "approvals-lost");
+    give(&place, "gate", "key-3");
+    assert_eq!(published(&place)["gate"], "Active door");
+    // Let go on purpose, it is pending, and nothing is said any more.
+    lose_line(&place, "gate");
+    publish(&place, "--drop-unapproved").succeeded();
+    assert_eq!(published(&place)["gate"], "Pending");
+    assert_eq!(published(&place)["old-door"], "Active door+sensor");
+}
+
+/// What is lost of a line is lost too, and what somebody took is not.
+#[test]
+fn an_approval_that_was_taken_back_is_not_lost() {
+    let place = with_gate();
+    let whole = place.read(FILE);
+    let gate = whole.lines().find(|row| row.contains("\"gate\"")).unwrap();
+    let mut row: serde_json::Value = serde_json::from_str(gate).unwrap();
+    row.as_object_mut().unwrap().remove("given").unwrap();
+    place.write(FILE, whole.replace(gate, &row.to_string()));
+    publish(&place, "").refused(78, "approvals-lost");
+    place.write(FILE, &whole);
+    place.run("role unassign door gate").succeeded();
+    place.run("role assign door gate").succeeded();
+    assert_eq!(published(&place)["gate"], "Active");
+}
+
 fn newest_kid(place: &Place) -> String {
     let shown = place.run("root show --json").json();
     let newest = shown["roots"].as_array().unwrap().iter();
     let newest = newest.max_by_key(|root| root["version"].as_u64()).unwrap();
     newest["registrar"]["keys"][0].as_str().unwrap().to_owned()
 }
+
+const FILE: &str = "registry/approvals.jsonl";
