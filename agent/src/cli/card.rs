@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::output::{Complaint, print_json, print_line};
 use crate::card::{Places, Synced, sync};
+use crate::clock::since_boot;
 use crate::config::Config;
 use crate::exit::Exit;
 use clap::Args;
@@ -28,7 +29,8 @@ pub(super) fn sync_once(context: &Context, args: &CardArgs) -> Result<Exit, Comp
         hand_over: config.enroll.card_directory,
         runtime: config.agent.runtime_directory,
     };
-    let synced = sync(&places, wrong).map_err(|error| cannot_hand_over(&places, &error))?;
+    let synced =
+        sync(&places, wrong, since_boot()).map_err(|error| cannot_hand_over(&places, &error))?;
     tell(context, &synced)?;
     Ok(match synced.problems.is_empty() {
         true => Exit::Ok,
