@@ -33,6 +33,8 @@ pub(crate) struct Synced {
     pub(crate) handed_over: bool,
     /// Join files that were shredded.
     pub(crate) shredded: u32,
+    /// Join files whose shredding had been cut off, and that are gone now.
+    pub(crate) ended: u32,
     /// Result files that were written.
     pub(crate) written: u32,
     /// What could not be done, as sentences.
@@ -117,7 +119,8 @@ fn open(places: &Places, used: &[Digest], done: &mut Synced) -> Vec<Card> {
             }
         };
         let is_used = |octets: &[u8]| used.contains(&Digest::of(octets));
-        let cleared = directory.clear(JOIN_FILE).and_then(|()| {
+        let cleared = directory.clear(JOIN_FILE).and_then(|was_there| {
+            done.ended = done.ended.saturating_add(was_there.into());
             match directory.shred(JOIN_FILE, limits::JOIN_FILE_OCTETS, is_used) {
                 Err(error) if used.is_empty() => Err(error).or(Ok(false)), // told below, as unreadable
                 shredded => shredded,

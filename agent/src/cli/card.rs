@@ -68,6 +68,11 @@ fn tell(context: &Context, synced: &Synced) -> Result<(), Complaint> {
             "the join file did its work; it was shredded, as far as a flash medium lets it",
         )?;
     }
+    if synced.ended > 0 {
+        print_line(
+            "join.json.used was there: a join file whose shredding had been cut off; it is shredded now",
+        )?;
+    }
     if synced.written > 0 {
         print_line("the result was written beside it: edgeseal-result.txt")?;
     }

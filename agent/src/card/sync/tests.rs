@@ -172,7 +172,9 @@ fn a_cut_while_shredding_leaves_nothing_behind() {
     let board = Board::new();
     board.put("card/join.json.used", "the file");
     board.report(None, &["the file"]);
-    board.sync();
+    let done = board.sync();
+    assert_eq!((done.ended, done.shredded), (1, 0), "it is said");
+    assert_eq!(board.sync().ended, 0);
     assert_eq!(board.read("card/join.json.used"), None);
     assert!(board.was_shredded("the file"));
 }
