@@ -124,6 +124,62 @@ fn an_approval_that_was_taken_back_is_not_lost() {
     assert_eq!(published(&place)["gate"], "Active");
 }
 
+/// Whatever a file of approvals has become on its way, the registry is as before, and says why.
+#[test]
+fn a_file_of_approvals_that_is_damaged_or_of_another_domain_is_refused() {
+    let place = farm();
+    place.write_jwk("jwk", &key(20));
+    place
+        .run("device add gate --jwk jwk --role door")
+        .succeeded();
+    place
+        .run("approval give gate --keys keys --yes --to good")
+        .succeeded();
+    place
+        .run("approval sign good --keys key-2 --registry none --yes")
+        .succeeded();
+    let (good, before) = (place.read("good"), place.read(FILE));
+    let half = &good[..good.len() / 2];
+    for damaged in [half, "{}", "", "\n\n", &format!("{good}{half}")] {
+        place.write("damaged", damaged);
+        let code = match damaged.trim() {
+            "" => "approvals-none",
+            _ => "malformed",
+        };
+        place.run("approval accept damaged").refused(1, code);
+        let sign = "approval sign damaged --keys key-2 --registry none --yes";
+        place.run(sign).refused(1, code);
+        assert_eq!(place.read("damaged"), damaged);
+    }
+    // An octet of the second signature.
+    let at = good.rfind("\"signature\":\"").unwrap() + 20;
+    let other = if &good[at..=at] == "A" { "B" } else { "A" };
+    place.write(
+        "damaged",
+        format!("{}{other}{}", &good[..at], &good[at + 1..]),
+    );
+    let said = place.run("approval accept damaged");
+    assert_eq!(said.code, 1);
+    assert!(said.stdout.contains("[signature]"), "{}", said.stdout);
+    for line in [
+        "domain init barn --registry barn --keys barn-keys --registrar-keys 2 --no-passphrase --passphrase-file pass",
+        "role add door --registry barn",
+        "role approvals door 2 --registry barn",
+        "device add gate --jwk jwk --role door --registry barn",
+        "approval give gate --registry barn --keys barn-keys --yes --to of-barn",
+    ] {
+        place.run(line).succeeded();
+    }
+    let said = place.run("approval accept of-barn");
+    assert_eq!(said.code, 1);
+    assert!(said.stdout.contains("[domain]"), "{}", said.stdout);
+    place
+        .run("approval sign of-barn --keys keys --yes")
+        .refused(1, "domain");
+    assert_eq!(place.read(FILE), before);
+    assert_eq!(published(&place)["gate"], "Pending");
+}
+
 fn newest_kid(place: &Place) -> String {
     let shown = place.run("root show --json").json();
     let newest = shown["roots"].as_array().unwrap().iter();
