@@ -86,7 +86,7 @@ fn signatures() -> Vec<Named> {
         by("one", "threshold", "signed by one of two", &[3]),
         by(
             "one-twice",
-            "duplicate-kid",
+            "duplicate-signature",
             "signed by one, twice",
             &[3, 3],
         ),
@@ -178,7 +178,7 @@ fn contents() -> Vec<Named> {
 }
 
 fn subjects() -> Vec<Named> {
-    let rule = json!({ "role": { "name": "door", "grants": [] }, "approvals": 0 });
+    let rule = json!({ "role": { "name": "door" }, "approvals": 0 });
     let roles = |name, expect, title, roles: Value| {
         with(name, expect, title, &|p| {
             p["device"]["roles"] = roles.clone()
@@ -194,6 +194,16 @@ fn subjects() -> Vec<Named> {
         with("rule-and-device", "malformed", "two subjects", &|p| {
             p["rule"] = rule.clone();
         }),
+        with(
+            "rule-grants-empty",
+            "malformed",
+            "an empty list where none belongs",
+            &|p| {
+                without("device")(p);
+                p["rule"] = rule.clone();
+                p["rule"]["role"]["grants"] = json!([]);
+            },
+        ),
         with("nothing", "malformed", "no subject", &without("device")),
         with("rule-grant", "malformed", "a grant that is none", &|p| {
             without("device")(p);
