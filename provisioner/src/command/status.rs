@@ -133,6 +133,16 @@ impl Shown<'_> {
                 "\n  {waiting} wait for approvals: edgeseal approval list"
             );
         }
+        self.tell_prepared(&mut text);
+        if unpublished.is_empty() {
+            text.push_str("\nEverything is published.");
+            return text;
+        }
+        self.tell_unpublished(unpublished, &mut text);
+        text
+    }
+
+    fn tell_prepared(&self, text: &mut String) {
         if let Some((prepared, _)) = &self.prepared {
             let by: Vec<String> = prepared.signed_by.iter().map(ToString::to_string).collect();
             let _ = write!(
@@ -146,10 +156,9 @@ impl Shown<'_> {
                 prepared.next()
             );
         }
-        if unpublished.is_empty() {
-            text.push_str("\nEverything is published.");
-            return text;
-        }
+    }
+
+    fn tell_unpublished(&self, unpublished: &Unpublished, text: &mut String) {
         let _ = write!(
             text,
             "\nNot published yet: {} devices",
@@ -174,7 +183,6 @@ impl Shown<'_> {
             Some((_, true)) => text.push_str("\nThe manifest that waits has these devices."),
             _ => text.push_str("\nNext: edgeseal publish --keys DIR"),
         }
-        text
     }
 
     fn json(&self, unpublished: &Unpublished) -> Value {
