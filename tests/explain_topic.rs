@@ -159,6 +159,7 @@ fn a_check_says_every_rule_in_words_and_what_it_may_not_mean() {
     let said = text(&output);
     for part in [
         "A message published on site/+/cmd is signed as a message for device:{2}",
+        "What waits longer than 60 s at the broker, in the session of a receiver that is away",
         "A message received on site/+/cmd is delivered only when it verifies as a message",
         "built-in ($SYS/#)",
         "rule 2 (site/+/cmd) is never reached",

@@ -42,7 +42,7 @@ for file in sorted(vectors.glob("token/*.json")):
         if len(parts) == 3 and token.isascii():
             keep("header", name, decoded(parts[0]))
             keep("claims", name, decoded(parts[1]))
-reads = ["answer", "config", "jwk", "join_file", "request", "rotation", "status"]
+reads = ["answer", "approval", "config", "jwk", "join_file", "request", "rotation", "status"]
 for folder, target in [("document", "bundle"), ("join", "request"), *zip(reads, reads)]:
     for file in sorted(vectors.glob(f"{folder}/*.json")):
         vector = json.loads(file.read_text())

@@ -229,86 +229,61 @@ fn file() -> Vec<Named> {
 }
 
 fn signatures() -> Vec<Named> {
-    let honest = Bundle::honest();
-    let lines = honest.lines();
-    let manifest = |name, expect, title, change: &dyn Fn(&mut Value)| {
-        let mut lines = lines.clone();
-        let mut document: Value = serde_json::from_str(&lines[2]).unwrap();
-        change(&mut document);
-        lines[2] = document.to_string();
-        of_lines(name, expect, title, lines)
-    };
-    let header = |name, expect, title, from: &'static str, to: &'static str| {
-        manifest(name, expect, title, &|document| {
-            let payload = document["payload"].as_str().unwrap().to_owned();
-            let signature = &mut document["signatures"][0];
-            let octets = BASE64URL_NOPAD
-                .decode(signature["protected"].as_str().unwrap().as_bytes())
-                .unwrap();
-            let text = String::from_utf8(octets).unwrap();
-            assert!(text.contains(from));
-            let protected = BASE64URL_NOPAD.encode(text.replacen(from, to, 1).as_bytes());
-            let input = format!("{protected}.{payload}");
-            signature["signature"] = BASE64URL_NOPAD
-                .encode(&key(3).sign(input.as_bytes()))
-                .into();
-            signature["protected"] = protected.into();
-        })
-    };
-    let signed_by = |name, expect, title, by: &[u8]| {
-        let mut bundle = honest.clone();
-        bundle.manifest.by = by.to_vec();
-        bundle.vector(name, expect, title)
-    };
-    let first = &"/signatures/0";
-    let seventeen: Vec<u8> = std::iter::once(3).chain(40..56).collect();
-    let mut one_root_key = honest.clone();
-    one_root_key.roots[0].by = vec![1];
+    [signature_headers(), signature_members(), signers()].concat()
+}
+
+fn signature_headers() -> Vec<Named> {
     vec![
-        header("alg-none", "header-alg", "alg none", "EdDSA", "none"),
-        header(
+        altered_header("alg-none", "header-alg", "alg none", "EdDSA", "none"),
+        altered_header(
             "alg-other",
             "header-alg",
             "the other name of the algorithm",
             "EdDSA",
             "Ed25519",
         ),
-        header(
+        altered_header(
             "typ-other",
             "header-typ",
             "a root's typ",
             "manifest+json",
             "root+json",
         ),
-        header(
+        altered_header(
             "kid-short",
             "header-kid",
             "kid is no thumbprint",
             r#""kid":""#,
             r#""kid":"a"#,
         ),
-        header(
+        altered_header(
             "header-more",
             "header-members",
             "a member more",
             r#""kid""#,
             r#""jku":"x","kid""#,
         ),
-        header(
+        altered_header(
             "header-without-kid",
             "header-members",
             "no kid",
             r#""kid""#,
             r#""kit""#,
         ),
-        header(
+        altered_header(
             "header-twice-alg",
             "duplicate-member",
             "alg twice",
             r#""alg""#,
             r#""alg":"EdDSA","alg""#,
         ),
-        manifest(
+    ]
+}
+
+fn signature_members() -> Vec<Named> {
+    let first = &"/signatures/0";
+    vec![
+        altered_manifest(
             "header-unprotected",
             "header-unprotected",
             "an unprotected header",
@@ -316,10 +291,10 @@ fn signatures() -> Vec<Named> {
                 d.pointer_mut(first).unwrap()["header"] = json!({ "kid": "a" });
             },
         ),
-        manifest("signature-stripped", "threshold", "no signature", &|d| {
+        altered_manifest("signature-stripped", "threshold", "no signature", &|d| {
             d["signatures"] = json!([])
         }),
-        manifest(
+        altered_manifest(
             "signature-twice",
             "duplicate-signature",
             "one key signed twice",
@@ -328,13 +303,13 @@ fn signatures() -> Vec<Named> {
                 d["signatures"].as_array_mut().unwrap().push(again);
             },
         ),
-        manifest("signature-zero", "signature", "64 octets of zero", &|d| {
+        altered_manifest("signature-zero", "signature", "64 octets of zero", &|d| {
             d.pointer_mut(first).unwrap()["signature"] = BASE64URL_NOPAD.encode(&[0; 64]).into();
         }),
-        manifest("signature-short", "encoding", "63 octets", &|d| {
+        altered_manifest("signature-short", "encoding", "63 octets", &|d| {
             d.pointer_mut(first).unwrap()["signature"] = BASE64URL_NOPAD.encode(&[0; 63]).into();
         }),
-        manifest(
+        altered_manifest(
             "payload-padded",
             "encoding",
             "a payload with padding",
@@ -342,7 +317,7 @@ fn signatures() -> Vec<Named> {
                 d["payload"] = format!("{}=", d["payload"].as_str().unwrap()).into();
             },
         ),
-        manifest(
+        altered_manifest(
             "payload-altered",
             "signature",
             "a payload altered after signing",
@@ -355,12 +330,21 @@ fn signatures() -> Vec<Named> {
                 d["payload"] = BASE64URL_NOPAD.encode(text.as_bytes()).into();
             },
         ),
-        manifest(
+        altered_manifest(
             "member-unknown",
             "malformed",
             "a member that is not known",
             &|d| d["x"] = json!(1),
         ),
+    ]
+}
+
+fn signers() -> Vec<Named> {
+    let honest = Bundle::honest();
+    let seventeen: Vec<u8> = std::iter::once(3).chain(40..56).collect();
+    let mut one_root_key = honest.clone();
+    one_root_key.roots[0].by = vec![1];
+    vec![
         signed_by("signatures-17", "too-many", "17 signatures", &seventeen),
         signed_by(
             "signer-stranger",
@@ -382,36 +366,55 @@ fn signatures() -> Vec<Named> {
     ]
 }
 
+fn altered_manifest(name: &str, expect: &str, title: &str, change: &dyn Fn(&mut Value)) -> Named {
+    let mut lines = Bundle::honest().lines();
+    let mut document: Value = serde_json::from_str(&lines[2]).unwrap();
+    change(&mut document);
+    lines[2] = document.to_string();
+    of_lines(name, expect, title, lines)
+}
+
+fn altered_header(
+    name: &str,
+    expect: &str,
+    title: &str,
+    from: &'static str,
+    to: &'static str,
+) -> Named {
+    altered_manifest(name, expect, title, &|document| {
+        let payload = document["payload"].as_str().unwrap().to_owned();
+        let signature = &mut document["signatures"][0];
+        let octets = BASE64URL_NOPAD
+            .decode(signature["protected"].as_str().unwrap().as_bytes())
+            .unwrap();
+        let text = String::from_utf8(octets).unwrap();
+        assert!(text.contains(from));
+        let protected = BASE64URL_NOPAD.encode(text.replacen(from, to, 1).as_bytes());
+        let input = format!("{protected}.{payload}");
+        signature["signature"] = BASE64URL_NOPAD
+            .encode(&key(3).sign(input.as_bytes()))
+            .into();
+        signature["protected"] = protected.into();
+    })
+}
+
+fn signed_by(name: &str, expect: &str, title: &str, by: &[u8]) -> Named {
+    let mut bundle = Bundle::honest();
+    bundle.manifest.by = by.to_vec();
+    bundle.vector(name, expect, title)
+}
+
 fn order() -> Vec<Named> {
+    [sequences(), next_roots()].concat()
+}
+
+fn sequences() -> Vec<Named> {
     let honest = Bundle::honest();
-    let sequence = |n: u64| Bundle::honest().manifest(move |m| m["sequence"] = n.into());
     let other = Bundle::honest().manifest(|m| m["groups"] = json!(["pumps", "sheds"]));
-    let next = |version: u64, by: &[u8]| {
-        let mut root = root(version);
-        root.by = by.to_vec();
-        root
-    };
-    let second = || {
-        Bundle::honest()
-            .next(root(2))
-            .manifest(|m| m["root_version"] = 2.into())
-    };
-    let mut elsewhere = root(2);
-    elsewhere.payload["domain"] = "barn".into();
-    let mut new_keys = root(2);
-    new_keys.payload["root"]["keys"] = json!([jwk(1), jwk(6)]);
-    let domain = |name: &'static str| move |document: &mut Value| document["domain"] = name.into();
-    let named = |digest: &str| {
-        let digest = digest.to_owned();
-        Bundle::honest().manifest(move |m| m["shards"] = json!([digest]))
-    };
-    let mut without_shard = honest.lines();
-    without_shard.pop();
-    without_shard[0] = r#"{"edgeseal_bundle":1,"roots":1,"shards":0}"#.into();
     vec![
         honest.after(&honest, "again", "accepted", "the same bundle again"),
-        sequence(8).after(&honest, "newer", "accepted", "the next sequence"),
-        sequence(6).after(
+        with_sequence(8).after(&honest, "newer", "accepted", "the next sequence"),
+        with_sequence(6).after(
             &honest,
             "older",
             "rollback",
@@ -423,14 +426,14 @@ fn order() -> Vec<Named> {
             "conflict",
             "another manifest of the same sequence",
         ),
-        second().after(
+        under_second_root().after(
             &honest,
             "second-root",
             "accepted",
             "the next root, and a manifest under it",
         ),
         honest.after(
-            &second(),
+            &under_second_root(),
             "older-root",
             "rollback",
             "a manifest under the root before",
@@ -441,12 +444,25 @@ fn order() -> Vec<Named> {
             "accepted",
             "a new root, and the manifest held",
         ),
-        sequence(8).next(root(2)).after(
+        with_sequence(8).next(root(2)).after(
             &honest,
             "manifest-names-old-root",
             "manifest-root-version",
             "a new manifest that names the root before",
         ),
+    ]
+}
+
+fn next_roots() -> Vec<Named> {
+    let honest = Bundle::honest();
+    let mut elsewhere = root(2);
+    elsewhere.payload["domain"] = "barn".into();
+    let mut new_keys = root(2);
+    new_keys.payload["root"]["keys"] = json!([jwk(1), jwk(6)]);
+    let mut without_shard = honest.lines();
+    without_shard.pop();
+    without_shard[0] = r#"{"edgeseal_bundle":1,"roots":1,"shards":0}"#.into();
+    vec![
         Bundle::honest()
             .next(root(3))
             .manifest(|m| {
@@ -461,12 +477,12 @@ fn order() -> Vec<Named> {
                 "root-conflict",
                 "another root of the version held",
             ),
-        Bundle::honest().next(next(2, &[1])).vector(
+        Bundle::honest().next(root_by(2, &[1])).vector(
             "root-below-threshold",
             "threshold",
             "a next root signed by one key",
         ),
-        Bundle::honest().next(next(2, &[7, 8])).vector(
+        Bundle::honest().next(root_by(2, &[7, 8])).vector(
             "root-by-strangers",
             "threshold",
             "a next root signed by strangers",
@@ -492,12 +508,12 @@ fn order() -> Vec<Named> {
                 "domain",
                 "a next root of another domain, and a manifest of it",
             ),
-        Bundle::honest().manifest(domain("barn")).vector(
+        Bundle::honest().manifest(of_domain("barn")).vector(
             "manifest-of-other-domain",
             "domain",
             "a manifest of another domain",
         ),
-        named(&"0".repeat(43)).vector(
+        naming_shard(&"0".repeat(43)).vector(
             "shard-unnamed",
             "shard-hash",
             "a shard that the manifest does not name",
@@ -509,4 +525,29 @@ fn order() -> Vec<Named> {
             without_shard,
         ),
     ]
+}
+
+fn with_sequence(n: u64) -> Bundle {
+    Bundle::honest().manifest(move |m| m["sequence"] = n.into())
+}
+
+fn root_by(version: u64, by: &[u8]) -> Signed {
+    let mut root = root(version);
+    root.by = by.to_vec();
+    root
+}
+
+fn under_second_root() -> Bundle {
+    Bundle::honest()
+        .next(root(2))
+        .manifest(|m| m["root_version"] = 2.into())
+}
+
+fn of_domain(name: &'static str) -> impl Fn(&mut Value) {
+    move |document: &mut Value| document["domain"] = name.into()
+}
+
+fn naming_shard(digest: &str) -> Bundle {
+    let digest = digest.to_owned();
+    Bundle::honest().manifest(move |m| m["shards"] = json!([digest]))
 }

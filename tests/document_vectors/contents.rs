@@ -84,19 +84,10 @@ fn roots() -> Vec<Named> {
 }
 
 fn manifests() -> Vec<Named> {
-    let manifest = |name, expect, title, change: &dyn Fn(&mut Value)| {
-        Bundle::honest()
-            .manifest(change)
-            .vector(name, expect, title)
-    };
-    let grant = |name, expect, title, member: &'static str, value: Value| {
-        manifest(name, expect, title, &|m| {
-            m["roles"][0]["grants"][0][member] = value.clone()
-        })
-    };
-    let names = |prefix: &str, count: u32| -> Value {
-        (0..count).map(|n| format!("{prefix}{n}")).collect()
-    };
+    [manifest_members(), grant_members()].concat()
+}
+
+fn manifest_members() -> Vec<Named> {
     vec![
         manifest(
             "manifest-format-text",
@@ -167,6 +158,11 @@ fn manifests() -> Vec<Named> {
                 m["roles"][0]["manifest_age_seconds"] = Value::Null;
             },
         ),
+    ]
+}
+
+fn grant_members() -> Vec<Named> {
+    vec![
         grant(
             "grant-lifetime",
             "grant-ceiling",
@@ -217,6 +213,22 @@ fn manifests() -> Vec<Named> {
             "true".into(),
         ),
     ]
+}
+
+fn manifest(name: &str, expect: &str, title: &str, change: &dyn Fn(&mut Value)) -> Named {
+    Bundle::honest()
+        .manifest(change)
+        .vector(name, expect, title)
+}
+
+fn grant(name: &str, expect: &str, title: &str, member: &'static str, value: Value) -> Named {
+    manifest(name, expect, title, &|m| {
+        m["roles"][0]["grants"][0][member] = value.clone()
+    })
+}
+
+fn names(prefix: &str, count: u32) -> Value {
+    (0..count).map(|n| format!("{prefix}{n}")).collect()
 }
 
 /// Manifests whose text is wrong, not their values.

@@ -24,15 +24,10 @@ fn changed(name: &str, expect: &str, title: &str, change: &dyn Fn(&mut Value)) -
 }
 
 fn members() -> Vec<Named> {
-    let set = |name, expect, title, member: &'static str, value: Value| {
-        changed(name, expect, title, &|jwk| jwk[member] = value.clone())
-    };
-    let without = |name, expect, title, member: &'static str| {
-        changed(name, expect, title, &|jwk| {
-            jwk.as_object_mut().unwrap().remove(member);
-        })
-    };
-    let padded = format!("{}=", jwk(7)["x"].as_str().unwrap());
+    [kinds(), secrets_and_names()].concat()
+}
+
+fn kinds() -> Vec<Named> {
     vec![
         changed("honest", "accepted", "as it should be", &|_| {}),
         without("honest-without-kid", "accepted", "without kid", "kid"),
@@ -73,6 +68,12 @@ fn members() -> Vec<Named> {
         set("alg-none", "key-alg", "alg none", "alg", "none".into()),
         set("use-enc", "key-use", "for encryption", "use", "enc".into()),
         set("key-ops", "key-use", "key_ops", "key_ops", json!(["sign"])),
+    ]
+}
+
+fn secrets_and_names() -> Vec<Named> {
+    let padded = format!("{}=", jwk(7)["x"].as_str().unwrap());
+    vec![
         set("private", "key-private", "a private key", "d", "AA".into()),
         set("private-null", "key-private", "d is null", "d", Value::Null),
         set(
@@ -106,6 +107,16 @@ fn members() -> Vec<Named> {
         set("x-number", "key-malformed", "x as a number", "x", 7.into()),
         without("without-x", "key-malformed", "no x", "x"),
     ]
+}
+
+fn set(name: &str, expect: &str, title: &str, member: &'static str, value: Value) -> Named {
+    changed(name, expect, title, &|jwk| jwk[member] = value.clone())
+}
+
+fn without(name: &str, expect: &str, title: &str, member: &'static str) -> Named {
+    changed(name, expect, title, &|jwk| {
+        jwk.as_object_mut().unwrap().remove(member);
+    })
 }
 
 fn points() -> Vec<Named> {

@@ -6,24 +6,12 @@ use edgeseal_trust::document::DocumentType;
 use serde_json::{Value, json};
 
 pub fn vectors() -> Vec<Named> {
-    let honest = || {
-        json!({
-            "format": 1, "domain": "farm", "device": "pump-1", "jwk": jwk(4),
-            "serial": "10000000abcdef01", "iat": 1_800_000_000_u64,
-        })
-    };
-    let written = |name: &str, expect, title, octets: &[u8]| {
-        (name.to_owned(), Vector::new(expect, title, octets))
-    };
-    let signed = |name, expect, title, by: &[u8], change: &dyn Fn(&mut Value)| {
-        let mut payload = honest();
-        change(&mut payload);
-        let octets = document(DocumentType::Request, payload.to_string().as_bytes(), by);
-        written(name, expect, title, &octets)
-    };
+    [files(), contents()].concat()
+}
+
+fn files() -> Vec<Named> {
     let good = document(DocumentType::Request, honest().to_string().as_bytes(), &[4]);
     let root = document(DocumentType::Root, honest().to_string().as_bytes(), &[4]);
-    let set = |member: &'static str, value: Value| move |p: &mut Value| p[member] = value.clone();
     vec![
         written("honest", "accepted", "as it should be", &good),
         written(
@@ -52,6 +40,11 @@ pub fn vectors() -> Vec<Named> {
             &[vec![b' '; 16_385 - good.len()], good.clone()].concat(),
         ),
         written("typ-root", "header-typ", "a root's typ", &root),
+    ]
+}
+
+fn contents() -> Vec<Named> {
+    vec![
         signed(
             "other-signer",
             "threshold",
@@ -115,4 +108,26 @@ pub fn vectors() -> Vec<Named> {
             p.as_object_mut().unwrap().remove("jwk");
         }),
     ]
+}
+
+fn honest() -> Value {
+    json!({
+        "format": 1, "domain": "farm", "device": "pump-1", "jwk": jwk(4),
+        "serial": "10000000abcdef01", "iat": 1_800_000_000_u64,
+    })
+}
+
+fn written(name: &str, expect: &str, title: &str, octets: &[u8]) -> Named {
+    (name.to_owned(), Vector::new(expect, title, octets))
+}
+
+fn signed(name: &str, expect: &str, title: &str, by: &[u8], change: &dyn Fn(&mut Value)) -> Named {
+    let mut payload = honest();
+    change(&mut payload);
+    let octets = document(DocumentType::Request, payload.to_string().as_bytes(), by);
+    written(name, expect, title, &octets)
+}
+
+fn set(member: &'static str, value: Value) -> impl Fn(&mut Value) {
+    move |p: &mut Value| p[member] = value.clone()
 }

@@ -5,20 +5,10 @@ use super::bundles::{Bundle, jwk};
 use serde_json::{Value, json};
 
 pub fn vectors() -> Vec<Named> {
-    let shard = |name, expect, title, change: &dyn Fn(&mut Value)| {
-        Bundle::honest().shard(change).vector(name, expect, title)
-    };
-    let entry = |name, expect, title, member: &'static str, value: Value| {
-        shard(name, expect, title, &|s| {
-            s["devices"][0][member] = value.clone()
-        })
-    };
-    let key = |name, expect, title, member: &'static str, value: Value| {
-        shard(name, expect, title, &|s| {
-            s["devices"][0]["keys"][0][member] = value.clone()
-        })
-    };
-    let names = |count: u32| -> Value { (0..count).map(|n| format!("r{n}")).collect() };
+    [layout(), values(), memberships(), keys()].concat()
+}
+
+fn layout() -> Vec<Named> {
     vec![
         shard(
             "shard-format",
@@ -78,6 +68,11 @@ pub fn vectors() -> Vec<Named> {
             let one = s["devices"][0]["keys"][0].clone();
             s["devices"][0]["keys"] = vec![one; 5].into();
         }),
+    ]
+}
+
+fn values() -> Vec<Named> {
+    vec![
         entry(
             "device-id",
             "malformed",
@@ -134,6 +129,11 @@ pub fn vectors() -> Vec<Named> {
             "serial",
             "1".repeat(65).into(),
         ),
+    ]
+}
+
+fn memberships() -> Vec<Named> {
+    vec![
         entry(
             "device-role",
             "unknown-role",
@@ -169,6 +169,11 @@ pub fn vectors() -> Vec<Named> {
             "admin",
             true.into(),
         ),
+    ]
+}
+
+fn keys() -> Vec<Named> {
+    vec![
         key(
             "key-state",
             "malformed",
@@ -198,4 +203,24 @@ pub fn vectors() -> Vec<Named> {
             json!(1.5),
         ),
     ]
+}
+
+fn shard(name: &str, expect: &str, title: &str, change: &dyn Fn(&mut Value)) -> Named {
+    Bundle::honest().shard(change).vector(name, expect, title)
+}
+
+fn entry(name: &str, expect: &str, title: &str, member: &'static str, value: Value) -> Named {
+    shard(name, expect, title, &|s| {
+        s["devices"][0][member] = value.clone()
+    })
+}
+
+fn key(name: &str, expect: &str, title: &str, member: &'static str, value: Value) -> Named {
+    shard(name, expect, title, &|s| {
+        s["devices"][0]["keys"][0][member] = value.clone()
+    })
+}
+
+fn names(count: u32) -> Value {
+    (0..count).map(|n| format!("r{n}")).collect()
 }

@@ -20,6 +20,7 @@ mod cards;
 mod cut;
 mod doctor;
 mod enrolling;
+mod guarding;
 mod immediate;
 mod joining;
 #[allow(dead_code)]

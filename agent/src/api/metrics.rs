@@ -370,8 +370,8 @@ mod tests {
         (counts, status)
     }
 
-    #[test]
-    fn every_sample_has_help_and_type_before_it_and_none_occurs_twice() {
+    /// A page with a sample of each kind.
+    fn page() -> String {
         let metrics = Metrics::default();
         let counts = Counts {
             signed: 3,
@@ -405,13 +405,18 @@ mod tests {
             ..LinkStatus::default()
         };
         let (gateway, status) = gateway();
-        let page = render(
+        render(
             &counts,
             &metrics.requests(),
             &gauges,
             &link,
             Some(&(gateway, status)),
-        );
+        )
+    }
+
+    #[test]
+    fn every_sample_has_help_and_type_before_it_and_none_occurs_twice() {
+        let page = page();
         let (mut helped, mut typed, mut seen) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
         for line in page.lines() {
             let words: Vec<&str> = line.split(' ').collect();

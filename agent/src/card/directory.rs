@@ -90,21 +90,22 @@ impl Directory {
         Ok(true)
     }
 
-    /// Ends a [`Directory::shred`] that was cut off.
+    /// Ends a [`Directory::shred`] that was cut off; whether there was one.
     ///
     /// # Errors
     /// What it left is still there.
-    pub(crate) fn clear(&self, name: &str) -> io::Result<()> {
+    pub(crate) fn clear(&self, name: &str) -> io::Result<bool> {
         let name = shredded_name(name);
         if let Some(mut file) = self.plain(&name, OFlags::RDWR)? {
             let length = file.metadata()?.len().min(OVERWRITTEN_AT_MOST);
             io::copy(&mut io::repeat(0).take(length), &mut file)?;
             file.sync_all()?;
         }
-        if self.remove(&name)? {
+        let was_there = self.remove(&name)?;
+        if was_there {
             self.0.sync_all()?;
         }
-        Ok(())
+        Ok(was_there)
     }
 
     /// Removes a name, and says whether it was there. A link is removed, not what it leads to.
@@ -260,9 +261,10 @@ mod tests {
         assert_eq!(left, [0; 8], "the octets are overwritten where they lay");
         // A cut after the renaming.
         fs::write(card.path("join.json.used"), "the seed").unwrap();
-        card.open.clear("join.json").unwrap();
+        assert!(card.open.clear("join.json").unwrap());
         assert!(!card.path("join.json.used").exists());
         assert!(!card.open.shred("join.json", 100, is_it).unwrap(), "twice");
+        assert!(!card.open.clear("join.json").unwrap(), "twice");
     }
 
     #[test]

@@ -6,16 +6,18 @@
 //! join file into a hand-over directory on tmpfs; the agent uses it there and tells, in a [`Report`] in its
 //! own runtime directory, how far it has come. `card-sync` then writes that beside the original, and shreds
 //! the original once the agent says that it is of no use any more. What root reads of the agent is bounded
-//! and can do no more than that.
+//! and can do no more than that: the sentences on the card are root's, and it writes them at a bounded pace.
 
 mod directory;
 mod report;
 mod result_text;
+mod standing;
 mod sync;
 
 pub(crate) use directory::Directory;
 pub(crate) use report::{Report, to_lines};
-pub(crate) use result_text::{Standing, result_text};
+pub(crate) use result_text::result_text;
+pub(crate) use standing::{Refusal, Standing};
 pub(crate) use sync::{Places, Synced, sync, was_shredded};
 
 /// The name of a join file in any of its directories.

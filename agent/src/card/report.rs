@@ -1,6 +1,7 @@
 //! What the agent tells `card-sync`, in its own runtime directory.
 
-use super::Directory;
+use super::standing::Standing;
+use super::{Directory, result_text};
 use edgeseal_trust::document::Digest;
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -11,22 +12,28 @@ use std::path::Path;
 #[serde(deny_unknown_fields)]
 pub(crate) struct Report {
     format: u32,
-    /// This device is enrolled: no join file is of use to it.
-    pub(crate) enrolled: bool,
     /// SHA-256 of the join files that did their work and are to be shredded.
     pub(crate) used: Vec<Digest>,
-    /// What a person is to read, lines parted by `\n`.
-    pub(crate) text: String,
+    standing: Standing,
 }
 
 impl Report {
-    pub(crate) const fn new(enrolled: bool, used: Vec<Digest>, text: String) -> Self {
+    pub(crate) const fn new(used: Vec<Digest>, standing: Standing) -> Self {
         Self {
             format: FORMAT,
-            enrolled,
             used,
-            text,
+            standing,
         }
+    }
+
+    /// This device is enrolled: no join file is of use to it.
+    pub(crate) fn is_enrolled(&self) -> bool {
+        self.standing.is_enrolled()
+    }
+
+    /// What a person is to read, lines parted by `\n`.
+    pub(crate) fn text(&self) -> String {
+        result_text(&self.standing)
     }
 
     /// Reads it from the agent's runtime directory; nothing where there is none that makes sense.
@@ -54,6 +61,9 @@ impl Report {
 pub(crate) fn to_lines(text: &str) -> Vec<u8> {
     let mut lines = String::new();
     for line in text.lines().take(LINES) {
+        if lines.len() >= TEXT_OCTETS {
+            break;
+        }
         let shown = line.chars().take(COLUMNS).map(|char| match char {
             ' '..='~' => char,
             char if char.is_alphanumeric() => char,
@@ -66,10 +76,13 @@ pub(crate) fn to_lines(text: &str) -> Vec<u8> {
 }
 
 const NAME: &str = "card.json";
-const FORMAT: u32 = 1;
+/// 1 had a text of the agent's own in place of what it stands for.
+const FORMAT: u32 = 2;
 const OCTETS: usize = 16 << 10;
-const LINES: usize = 60;
-const COLUMNS: usize = 400;
+const LINES: usize = 40;
+/// Lines are wrapped, but for a word that is longer.
+const COLUMNS: usize = 220;
+const TEXT_OCTETS: usize = 4 << 10;
 
 #[cfg(test)]
 mod tests {
@@ -80,20 +93,30 @@ mod tests {
     fn a_report_is_read_as_it_was_written_and_nothing_else_is_one() {
         let directory = tempfile::tempdir().unwrap();
         assert_eq!(Report::read(directory.path()), None);
-        let report = Report::new(true, vec![Digest::of(b"file")], "enrolled\n".to_owned());
+        let standing = Standing {
+            has_clock: true,
+            ..Standing::default()
+        };
+        let report = Report::new(vec![Digest::of(b"file")], standing);
         report.write(directory.path()).unwrap();
         assert_eq!(Report::read(directory.path()), Some(report));
+        let name = directory.path().join(NAME);
+        let good = fs::read_to_string(&name).unwrap();
         let bad = [
             "",
             "{}",
-            r#"{"format":2,"enrolled":true,"used":[],"text":""}"#,
-            r#"{"format":1,"enrolled":true,"used":["x"],"text":""}"#,
+            &good.replace("\"format\":2", "\"format\":1"),
+            &good.replace("\"used\":[\"", "\"used\":[\"x"),
+            &good.replace("\"device\":null", "\"device\":\"Pump 1\""),
+            &good.replace("\"device\":null", "\"device\":null,\"text\":\"x\""),
+            &good.replace("\"key\":null", "\"key\":\"run this\""),
         ];
         for bad in bad {
-            fs::write(directory.path().join(NAME), bad).unwrap();
+            assert_ne!(bad, good);
+            fs::write(&name, bad).unwrap();
             assert_eq!(Report::read(directory.path()), None, "{bad}");
         }
-        fs::write(directory.path().join(NAME), vec![b' '; OCTETS + 1]).unwrap();
+        fs::write(&name, vec![b' '; OCTETS + 1]).unwrap();
         assert_eq!(Report::read(directory.path()), None);
     }
 
@@ -104,5 +127,7 @@ mod tests {
         assert_eq!(to_lines("gr\u{fc}n"), "gr\u{fc}n\r\n".as_bytes());
         assert!(to_lines(&"x".repeat(100_000)).len() < 1000);
         assert!(to_lines(&"\n".repeat(100_000)).len() < 1000);
+        let long = format!("{}\n", "\u{fc}".repeat(1000)).repeat(1000);
+        assert!(to_lines(&long).len() < 5000);
     }
 }

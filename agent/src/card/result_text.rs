@@ -3,49 +3,12 @@
 //! No secret is in it. Nor is anything that changes by itself, a time for one: it is written when it says
 //! something else, and cards wear out.
 
-use crate::enroll::{EnrollState, EnrollStatus};
+use super::standing::{Refusal, Standing};
+use crate::enroll::EnrollState;
 use crate::log::Escaped;
-use crate::trust_link::LinkStatus;
-use crate::wire::ErrorBody;
-
-/// What is known of this device, as far as it matters here.
-#[derive(Clone, Debug)]
-pub(crate) struct Standing<'a> {
-    /// Its name in the registry, where its key is there.
-    pub(crate) device: Option<&'a str>,
-    /// The domain of the trust data in force.
-    pub(crate) domain: Option<&'a str>,
-    /// Its key.
-    pub(crate) key: Option<String>,
-    /// Why it would not sign.
-    pub(crate) not_signing: Option<&'a ErrorBody>,
-    /// Its clock is synchronized.
-    pub(crate) has_clock: bool,
-    /// Where its enrollment stands.
-    pub(crate) enrollment: &'a EnrollStatus,
-    /// The connection to the broker.
-    pub(crate) link: &'a LinkStatus,
-}
-
-impl Standing<'_> {
-    /// This device is in its domain, on the board that it was enrolled on.
-    pub(crate) fn is_enrolled(&self) -> bool {
-        let done = matches!(
-            self.enrollment.state,
-            EnrollState::Enrolled | EnrollState::Finishing
-        );
-        done && self.device.is_some() && self.blocked().is_none()
-    }
-
-    /// What keeps it from signing that enrolling does not cure.
-    fn blocked(&self) -> Option<&ErrorBody> {
-        self.not_signing
-            .filter(|why| BLOCKS.contains(&why.code.as_ref()))
-    }
-}
 
 /// The text, its lines parted by `\n`.
-pub(crate) fn result_text(standing: &Standing<'_>) -> String {
+pub(crate) fn result_text(standing: &Standing) -> String {
     if standing.is_enrolled() {
         return enrolled(standing);
     }
@@ -56,7 +19,7 @@ pub(crate) fn result_text(standing: &Standing<'_>) -> String {
     if !standing.has_clock {
         text.paragraph("", NO_CLOCK);
     }
-    if let (Some(words), Some(key)) = (&standing.enrollment.words, &standing.key) {
+    if let (Some(words), Some(key)) = (standing.words(), &standing.key) {
         text.paragraph(
             "",
             "This device asks with the key and the words below; the operator sees the same.",
@@ -97,9 +60,9 @@ pub(super) fn not_starting(why: &str) -> String {
     text.end(LATER)
 }
 
-fn enrolled(standing: &Standing<'_>) -> String {
-    let device = standing.device.unwrap_or_default();
-    let domain = standing.domain.unwrap_or_default();
+fn enrolled(standing: &Standing) -> String {
+    let device = standing.device.as_ref().map_or("", |id| id.as_str());
+    let domain = standing.domain.as_ref().map_or("", |name| name.as_str());
     let mut text = Text::new(&format!("ENROLLED as {device}"));
     text.paragraph(
         "",
@@ -117,10 +80,9 @@ fn enrolled(standing: &Standing<'_>) -> String {
 }
 
 /// What is wrong, and what to do about it.
-fn wrong(standing: &Standing<'_>) -> (String, String) {
-    let enrollment = standing.enrollment;
+fn wrong(standing: &Standing) -> (String, String) {
     if let Some(why) = standing.blocked() {
-        return match &*why.code {
+        return match why.code.as_str() {
             "board-mismatch" => (
                 format!(
                     "This card was copied or put into another board, so the device signs nothing: {} [board-mismatch].",
@@ -128,53 +90,55 @@ fn wrong(standing: &Standing<'_>) -> (String, String) {
                 ),
                 ENROLL_ANEW.to_owned(),
             ),
+            "state-lost" => (sentence(why).0, ENROLL_ANEW.to_owned()),
+            "state-not-durable" => (sentence(why).0, DURABLE.to_owned()),
             _ => sentence(why),
         };
     }
-    if let Some(why) = &enrollment.problem {
+    if let Some(why) = &standing.problem {
         return match join_file_step(&why.code) {
             Some(step) => (sentence(why).0, step.to_owned()),
             None => sentence(why),
         };
     }
-    match enrollment.state {
+    match standing.state {
         EnrollState::Waiting => waiting(standing),
-        _ if standing.device.is_some() => (
-            format!(
-                "The operator's list has this device as {}, and its key may not be used now.",
-                standing.device.unwrap_or_default()
+        _ => match &standing.device {
+            Some(device) => (
+                format!(
+                    "The operator's list has this device as {device}, and its key may not be used now."
+                ),
+                "ask the operator: edgeseal device list".to_owned(),
             ),
-            "ask the operator: edgeseal device list".to_owned(),
-        ),
-        _ => (
+            None => (
             "The agent runs and has found no join file.".to_owned(),
             "put the join file of this device into this folder, named join.json, and start the device with this card.".to_owned(),
         ),
+        },
     }
 }
 
 /// A request is stored, and nothing is wrong here.
-fn waiting(standing: &Standing<'_>) -> (String, String) {
-    let (enrollment, link) = (standing.enrollment, standing.link);
-    if let Some(reason) = enrollment.answer.as_deref().and_then(rejected) {
+fn waiting(standing: &Standing) -> (String, String) {
+    if let Some(reason) = standing.answer.as_deref().and_then(rejected) {
         return (
             format!("The registrar refuses this device: {}.", shown(reason)),
             registrar_step(reason).to_owned(),
         );
     }
-    if !link.connected {
-        let broker = link.broker.as_deref().map_or_else(
+    if !standing.connected {
+        let broker = standing.broker.as_deref().map_or_else(
             || "the broker".to_owned(),
             |url| format!("the broker {}", shown(url)),
         );
-        let why = link.why.as_deref();
+        let why = standing.why.as_deref();
         let why = why.map_or_else(String::new, |why| format!(" The last try: {}.", shown(why)));
         return (
             format!("It waits for the network: there is no connection to {broker} yet.{why}"),
             "see that the device has a network (cable, Wi-Fi name and password) and that the broker runs and can be reached from there. It tries on by itself.".to_owned(),
         );
     }
-    let answer = enrollment.answer.as_deref().unwrap_or_default();
+    let answer = standing.answer.as_deref().unwrap_or_default();
     let waits = match answer.split(':').next() {
         Some("approved") => "The registrar says that it has approved; the published list does not have this device yet.".to_owned(),
         _ => "The broker is connected. It waits for the registrar, or for the operator to approve.".to_owned(),
@@ -230,18 +194,23 @@ fn join_file_step(code: &str) -> Option<&'static str> {
     })
 }
 
-/// The refusal with its code, and its own hint.
-fn sentence(why: &ErrorBody) -> (String, String) {
-    let reason = format!("{} [{}].", shown(&why.reason), why.code);
-    let next = why.hint.as_deref().map_or_else(
-        || "on the device: sudo edgeseal-agent doctor".to_owned(),
-        |hint| format!("{}. On the device: sudo edgeseal-agent doctor", shown(hint)),
-    );
-    (reason, next)
+/// The refusal with its code. What to do about it says the device itself.
+fn sentence(why: &Refusal) -> (String, String) {
+    let mut code = why.code.chars();
+    let code = match code.all(|char| char.is_ascii_lowercase() || char == '-') {
+        true => why.code.get(..CODE_OCTETS).unwrap_or(&why.code),
+        false => "no code",
+    };
+    let reason = format!("{} [{code}].", shown(&why.reason));
+    (
+        reason,
+        "on the device: sudo edgeseal-agent doctor says it and what to do".to_owned(),
+    )
 }
 
+/// What others say, within a sentence of this program.
 fn shown(text: &str) -> String {
-    Escaped::new(text).limit(300).to_string()
+    Escaped::new(text).limit(OTHERS_CHARACTERS).to_string()
 }
 
 struct Text(String);
@@ -280,12 +249,6 @@ impl Text {
     }
 }
 
-const BLOCKS: &[&str] = &[
-    "board-mismatch",
-    "identity-unusable",
-    "state-lost",
-    "state-not-durable",
-];
 const NO_CLOCK: &str = "The clock of the device is not set by a time server. It enrolls without one, but a \
     broker's certificate may look as if it were not valid yet, and messages are neither signed nor accepted \
     before the clock is set.";
@@ -295,8 +258,12 @@ const ENROLL_ANEW: &str = "give this copy an identity of its own. On the device:
     edgeseal-agent.socket edgeseal-agent.service && sudo edgeseal-agent identity reset --yes && sudo systemctl \
     start edgeseal-agent.socket edgeseal-agent.service. Then put a new join file here, named join.json \
     (edgeseal join create).";
+const DURABLE: &str = "the state must lie where it outlives a power cut: on a disk, on the card, or on a partition of \
+    its own that is mounted writable. The document raspberry-pi.md has it under: Read-only root.";
 const LATER: &str = "This file is written anew when something changes.";
 const COLUMNS: usize = 78;
+const OTHERS_CHARACTERS: usize = 200;
+const CODE_OCTETS: usize = 40;
 
 #[cfg(test)]
 mod tests;

@@ -3,12 +3,14 @@
 
 use super::{Directory, JOIN_FILE, RESULT_FILE, Report, result_text, to_lines};
 use crate::durable_file;
+use crate::trust_link::Pace;
 use edgeseal_trust::document::Digest;
 use edgeseal_trust::limits;
 use serde::Serialize;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// Where everything lies.
@@ -31,6 +33,8 @@ pub(crate) struct Synced {
     pub(crate) handed_over: bool,
     /// Join files that were shredded.
     pub(crate) shredded: u32,
+    /// Join files whose shredding had been cut off, and that are gone now.
+    pub(crate) ended: u32,
     /// Result files that were written.
     pub(crate) written: u32,
     /// What could not be done, as sentences.
@@ -55,11 +59,11 @@ enum Handed {
 }
 
 /// Does all of it once. It can be stopped at any step, and done again: it goes on where it was. `wrong` is
-/// what keeps the agent from starting, for the person.
+/// what keeps the agent from starting, for the person; `now` is the time since the system started.
 ///
 /// # Errors
 /// The hand-over directory cannot be opened. What one card cannot do is a problem, and told.
-pub(crate) fn sync(places: &Places, wrong: Option<&str>) -> io::Result<Synced> {
+pub(crate) fn sync(places: &Places, wrong: Option<&str>, now: Duration) -> io::Result<Synced> {
     let report = Report::read(&places.runtime);
     let mut done = Synced::default();
     let used = report.as_ref().map_or(&[][..], |report| &report.used);
@@ -71,20 +75,20 @@ pub(crate) fn sync(places: &Places, wrong: Option<&str>) -> io::Result<Synced> {
     if !used.is_empty() {
         tell_shredded(&hand_over, &cards, used)?;
     }
-    let enrolled = report.as_ref().is_some_and(|report| report.enrolled);
+    let enrolled = report.as_ref().is_some_and(Report::is_enrolled);
     let handed = hand(&hand_over, &cards, enrolled)?;
     done.handed_over = handed != Handed::Nothing;
     let own = wrong
         .map(result_text::not_starting)
         .or_else(|| problem(&cards));
     let text = match (report, own) {
-        (Some(report), _) if report.enrolled => Some(report.text),
+        (Some(report), _) if enrolled => Some(report.text()),
         (_, Some(own)) => Some(own),
         (_, None) if handed == Handed::New => None, // the report is of before: the agent will tell
-        (report, None) => report.map(|report| report.text),
+        (report, None) => report.map(|report| report.text()),
     };
     if let Some(text) = text {
-        write(&cards, &to_lines(&text), &mut done);
+        write(&hand_over, &cards, (&to_lines(&text), now), &mut done)?;
     }
     Ok(done)
 }
@@ -115,7 +119,8 @@ fn open(places: &Places, used: &[Digest], done: &mut Synced) -> Vec<Card> {
             }
         };
         let is_used = |octets: &[u8]| used.contains(&Digest::of(octets));
-        let cleared = directory.clear(JOIN_FILE).and_then(|()| {
+        let cleared = directory.clear(JOIN_FILE).and_then(|was_there| {
+            done.ended = done.ended.saturating_add(was_there.into());
             match directory.shred(JOIN_FILE, limits::JOIN_FILE_OCTETS, is_used) {
                 Err(error) if used.is_empty() => Err(error).or(Ok(false)), // told below, as unreadable
                 shredded => shredded,
@@ -182,15 +187,30 @@ fn problem(cards: &[Card]) -> Option<String> {
     Some(result_text::misnamed(&names))
 }
 
-/// Writes the result where it is another than what is there: a card wears out.
-fn write(cards: &[Card], content: &[u8], done: &mut Synced) {
-    for card in cards {
-        let directory = &card.directory;
-        let there = directory.read(RESULT_FILE, RESULT_OCTETS);
-        if matches!(there, Ok(Some(there)) if *there == content) {
-            continue;
-        }
-        match directory.replace(RESULT_FILE, content, 0o644) {
+/// Writes the result where it is another than what is there, and not without end: a card wears out, and what the agent tells
+/// may change as often as it likes.
+fn write(
+    hand_over: &Directory,
+    cards: &[Card],
+    (content, now): (&[u8], Duration),
+    done: &mut Synced,
+) -> io::Result<()> {
+    let is_other = |card: &&Card| {
+        let there = card.directory.read(RESULT_FILE, RESULT_OCTETS);
+        !matches!(there, Ok(Some(there)) if *there == content)
+    };
+    let others: Vec<&Card> = cards.iter().filter(is_other).collect();
+    if others.is_empty() {
+        return Ok(());
+    }
+    if !take_turn(hand_over, now)? {
+        done.problems.push(format!(
+            "{RESULT_FILE} changes too often and is left as it is for a while: a look at the agent is worth it (journalctl -u edgeseal-agent)"
+        ));
+        return Ok(());
+    }
+    for card in others {
+        match card.directory.replace(RESULT_FILE, content, 0o644) {
             Ok(()) => done.written = done.written.saturating_add(1),
             Err(error) => done.problems.push(format!(
                 "{}: {RESULT_FILE} cannot be written: {error}",
@@ -198,6 +218,29 @@ fn write(cards: &[Card], content: &[u8], done: &mut Synced) {
             )),
         }
     }
+    Ok(())
+}
+
+/// Whether the result may be written now; then it counts as written. What is remembered of it lies where only root writes, and
+/// lasts as long as the system runs.
+fn take_turn(hand_over: &Directory, now: Duration) -> io::Result<bool> {
+    let octets = hand_over.read(PACE, PACE_OCTETS).ok().flatten();
+    let idle_at = octets.and_then(|octets| std::str::from_utf8(&octets).ok()?.parse().ok());
+    let idle_at = Duration::from_millis(idle_at.unwrap_or(0));
+    // One that lies farther ahead than any is of another clock.
+    let most = now.saturating_add(ONE_EVERY.saturating_mul(AT_ONCE));
+    let idle_at = if idle_at > most {
+        Duration::ZERO
+    } else {
+        idle_at
+    };
+    let mut pace = Pace::new(ONE_EVERY, AT_ONCE).busy_until(idle_at);
+    if !pace.take(now) {
+        return Ok(false);
+    }
+    let millis = pace.idle_at().as_millis().to_string();
+    hand_over.replace(PACE, millis.as_bytes(), 0o640)?;
+    Ok(true)
 }
 
 /// Whether it was written.
@@ -217,6 +260,12 @@ fn name(file: &Digest) -> String {
 const SHREDDED: &str = "shredded";
 const RECEIPT_OCTETS: u64 = 4 << 10;
 const RESULT_OCTETS: usize = 64 << 10;
+/// When the result may be written as if it had never been, in milliseconds since the start of the system.
+const PACE: &str = "written";
+const PACE_OCTETS: usize = 32;
+/// More than an agent in its right mind tells: a few at once, then one in ten minutes.
+const ONE_EVERY: Duration = Duration::from_secs(600);
+const AT_ONCE: u32 = 20;
 
 #[cfg(test)]
 mod tests;

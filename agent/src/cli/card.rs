@@ -3,6 +3,7 @@
 use super::context::Context;
 use super::output::{Complaint, print_json, print_line};
 use crate::card::{Places, Synced, sync};
+use crate::clock::since_boot;
 use crate::config::Config;
 use crate::exit::Exit;
 use clap::Args;
@@ -28,7 +29,8 @@ pub(super) fn sync_once(context: &Context, args: &CardArgs) -> Result<Exit, Comp
         hand_over: config.enroll.card_directory,
         runtime: config.agent.runtime_directory,
     };
-    let synced = sync(&places, wrong).map_err(|error| cannot_hand_over(&places, &error))?;
+    let synced =
+        sync(&places, wrong, since_boot()).map_err(|error| cannot_hand_over(&places, &error))?;
     tell(context, &synced)?;
     Ok(match synced.problems.is_empty() {
         true => Exit::Ok,
@@ -64,6 +66,11 @@ fn tell(context: &Context, synced: &Synced) -> Result<(), Complaint> {
     if synced.shredded > 0 {
         print_line(
             "the join file did its work; it was shredded, as far as a flash medium lets it",
+        )?;
+    }
+    if synced.ended > 0 {
+        print_line(
+            "join.json.used was there: a join file whose shredding had been cut off; it is shredded now",
         )?;
     }
     if synced.written > 0 {

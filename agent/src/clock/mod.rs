@@ -184,7 +184,8 @@ fn unix_seconds(time: Timespec) -> u64 {
     u64::try_from(time.tv_sec).unwrap_or(0)
 }
 
-fn since_boot() -> Duration {
+/// The time since the system started.
+pub(crate) fn since_boot() -> Duration {
     let time = clock_gettime(ClockId::Boottime);
     Duration::new(unix_seconds(time), u32::try_from(time.tv_nsec).unwrap_or(0))
 }

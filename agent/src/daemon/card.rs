@@ -2,7 +2,7 @@
 //! stands.
 
 use super::Agent;
-use crate::card::{self, Directory, RESULT_FILE, Report, Standing};
+use crate::card::{self, Directory, RESULT_FILE, Refusal, Report, Standing};
 use crate::config::Config;
 use crate::enroll::{EnrollState, edge};
 use crate::trust_link::{LinkHandle, Pace};
@@ -71,7 +71,7 @@ impl CardReporter {
     /// An enrolled device says the same for ever, and only other news wake it.
     fn again(&self) -> Duration {
         match (&self.told, &self.seen) {
-            (Some(told), _) if told.enrolled => LONG,
+            (Some(told), _) if told.is_enrolled() => LONG,
             (_, Some(_)) => SETTLED,
             _ => LOOK_EVERY,
         }
@@ -84,14 +84,14 @@ impl CardReporter {
             self.seen = None;
             return;
         }
-        if !report.enrolled && !self.may_be_told(&report) {
+        if !report.is_enrolled() && !self.may_be_told(&report) {
             return;
         }
         let (runtime, beside) = (self.runtime.clone(), self.beside.clone());
         let told = report.clone();
         let written = tokio::task::spawn_blocking(move || {
             if let Some(beside) = beside {
-                write_beside(&beside, &told.text);
+                write_beside(&beside, &told.text());
             }
             told.write(&runtime)
         });
@@ -130,22 +130,22 @@ impl CardReporter {
 
     async fn report(&self) -> Report {
         let status = self.agent.status();
-        let device = status.engine.device.as_ref().map(|id| id.as_str());
-        let domain = status.engine.trust.as_ref();
         let standing = Standing {
-            device,
-            domain: domain.map(|trust| trust.domain.as_str()),
-            key: status.engine.kid.map(|kid| kid.to_string()),
-            not_signing: status.engine.signing.as_ref(),
+            device: status.engine.device,
+            domain: status.engine.trust.map(|trust| trust.domain),
+            key: status.engine.kid,
+            not_signing: status.engine.signing.as_ref().map(Refusal::from),
             has_clock: status.engine.clock == ClockState::Synchronized.as_str(),
-            enrollment: &status.enrollment,
-            link: &status.trust_link,
+            ..Standing::default()
         };
+        let standing = standing
+            .with_enrollment(&status.enrollment)
+            .with_link(&status.trust_link);
         let used = match status.enrollment.state {
             EnrollState::Finishing => self.used().await,
             _ => Vec::new(),
         };
-        Report::new(standing.is_enrolled(), used, card::result_text(&standing))
+        Report::new(used, standing)
     }
 
     /// A state directory that does not answer is asked again by the enrollment itself.

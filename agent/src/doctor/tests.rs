@@ -5,6 +5,7 @@ use super::*;
 use crate::clock::Synchronization;
 use crate::config::Origin;
 use crate::daemon::AgentStatus;
+use edgeseal_doctor::State::{Broken, Unknown, Warning};
 use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::store::{Look, Recovery};
 use edgeseal_trust::time::UnixTime;
@@ -162,184 +163,8 @@ fn a_healthy_device_has_some_25_checks_and_all_are_ok() {
 /// Breaks one thing at a time: just the check that is about it must say so, and say what to do.
 #[test]
 fn each_fault_is_named_with_a_repair() {
-    use State::{Broken, Unknown, Warning};
-    type Fault = (&'static str, State, fn(&mut Facts));
-    let faults: &[Fault] = &[
-        ("configuration", Broken, |f| {
-            f.configuration.problems =
-                vec!["/etc/edgeseal/config.toml:3:1: no such key".to_owned()];
-        }),
-        ("configuration", Unknown, |f| {
-            f.configuration.forbidden = true
-        }),
-        ("configuration-meaning", Warning, |f| {
-            f.configuration.warnings = vec![crate::config::Warning {
-                code: "in-clear",
-                origin: Origin::Default,
-                message: "travels in clear".to_owned(),
-            }];
-        }),
-        ("configuration-files", Broken, |f| {
-            f.configuration.files = vec![file("/etc/edgeseal/config.toml", 0o666, false)];
-        }),
-        ("secret-files", Broken, |f| {
-            f.configuration.secrets = vec![file("/etc/edgeseal/password", 0o644, false)];
-        }),
-        ("state-directory", Broken, |f| {
-            f.state.file = file("/var/lib/edgeseal", 0o755, true);
-        }),
-        ("state-directory", Broken, |f| f.service_uid = Some(4)),
-        ("state-durable", Broken, |f| {
-            f.state = directory("/var/lib/edgeseal", Some("overlayfs"))
-        }),
-        ("state-writable", Broken, |f| {
-            f.state.space = Some(Space {
-                read_only: true,
-                ..Space::default()
-            });
-        }),
-        ("disk-space", Broken, |f| {
-            f.state.space = Some(Space {
-                free_octets: 1 << 20,
-                ..Space::default()
-            });
-        }),
-        ("disk-space", Warning, |f| {
-            f.state.space = Some(Space {
-                free_octets: 100 << 20,
-                ..Space::default()
-            });
-        }),
-        ("runtime-directory", Warning, |f| {
-            f.runtime = directory("/run/edgeseal", None)
-        }),
-        ("identity", Broken, |f| {
-            f.identity = IdentityFacts::Unusable {
-                code: "identity-permissions",
-                reason: "others may read or write the key".to_owned(),
-                hint: "chmod 0600 identity.pem".to_owned(),
-            };
-        }),
-        ("board", Broken, |f| {
-            f.identity = IdentityFacts::Loaded {
-                kid: SigningKey::from_seed(&[7; 32]).public().id(),
-                mismatch: Some("machine-id was 0123, is 4567".to_owned()),
-                in_the_clear: false,
-            };
-        }),
-        ("identity", Warning, |f| {
-            f.identity = IdentityFacts::Loaded {
-                kid: SigningKey::from_seed(&[7; 32]).public().id(),
-                mismatch: None,
-                in_the_clear: true,
-            };
-        }),
-        ("join-file", Warning, |f| {
-            f.join_files = vec![PathBuf::from("/boot/firmware/edgeseal/join.json")];
-        }),
-        ("clock", Broken, |f| {
-            f.time.synchronization = Ok(Synchronization::Unsynchronized)
-        }),
-        ("clock", Warning, |f| {
-            f.unsynchronized_allowed = true;
-            f.time.synchronization = Ok(Synchronization::Unsynchronized);
-        }),
-        ("clock-floor", Broken, |f| {
-            f.time.now = UnixTime::from_seconds(NOW - 2 * DAY)
-        }),
-        ("time-service", Warning, |f| {
-            f.time.service = None;
-            f.time.synchronization = Err("EPERM".to_owned());
-        }),
-        ("trust", Broken, |f| {
-            f.agent = answered(|s| s["trust"] = json!(null))
-        }),
-        ("trust-age", Warning, |f| {
-            f.agent = answered(|s| s["trust"]["exp"] = json!(NOW - DAY))
-        }),
-        ("trust-age", Broken, |f| {
-            f.agent = answered(|s| s["trust"]["exp"] = json!(NOW - 8 * DAY))
-        }),
-        ("root-age", Warning, |f| {
-            f.agent = answered(|s| s["trust"]["root_exp"] = json!(NOW + DAY))
-        }),
-        ("trust-link", Broken, |f| {
-            f.agent = answered(|s| s["trust_link"]["connected"] = json!(false));
-        }),
-        ("trust-link", Warning, |f| {
-            f.agent = answered(|s| s["trust_link"]["broker"] = json!(null));
-        }),
-        ("trust-offered", Broken, |f| {
-            f.agent = answered(|s| {
-                s["trust_link"]["offered"] =
-                    json!({"code": "root-gap", "reason": "root 2 is missing", "root_version": 3});
-            });
-        }),
-        ("enrolled", Broken, |f| {
-            f.agent = answered(|s| s["enrolled"] = json!(false))
-        }),
-        ("state-files", Broken, |f| {
-            let what = "state.0 is missing; state.1 is missing".to_owned();
-            f.store.as_mut().unwrap().recovery = Recovery::Lost { what };
-        }),
-        ("state-files", Unknown, |f| {
-            f.store = Err("Permission denied".to_owned())
-        }),
-        ("index", Warning, |f| f.index_octets = Ok(1 << 30)),
-        ("agent", Broken, |f| {
-            f.agent = AgentFacts::NotRunning("nobody listens".to_owned())
-        }),
-        ("agent", Unknown, |f| {
-            f.agent = AgentFacts::Forbidden("not allowed".to_owned())
-        }),
-        ("agent-version", Warning, |f| {
-            f.agent = answered(|s| s["version"] = json!("0.0.1"))
-        }),
-        ("signing", Broken, |f| {
-            f.agent = answered(|s| {
-                s["signing"] = json!({"error": "failure", "code": "clock", "reason": "no"})
-            });
-        }),
-        ("verifying", Broken, |f| {
-            f.agent = answered(|s| {
-                s["verifying"] = json!({"error": "failure", "code": "clock", "reason": "no"})
-            });
-        }),
-        ("round-trip", Broken, |f| {
-            f.round_trip = RoundTrip::Failed("bad-signature".to_owned())
-        }),
-        ("broker", Broken, |f| {
-            f.brokers[0].reached = Err("refused".to_owned())
-        }),
-        ("broker-tls", Broken, |f| {
-            f.brokers[0].tls = Some(Err("UnknownIssuer".to_owned()))
-        }),
-        ("broker-login", Broken, |f| {
-            f.brokers[0].login = LoginFacts::Refused("no".to_owned())
-        }),
-        ("listener", Broken, |f| {
-            f.listeners[0].reached = Err("refused".to_owned())
-        }),
-        ("service", Broken, |f| unit(f, "UnitFileState", "disabled")),
-        ("service", Broken, |f| unit(f, "ActiveState", "failed")),
-        ("service", Warning, |f| unit(f, "NeedDaemonReload", "yes")),
-        ("service", Unknown, |f| f.service = None),
-        ("service-restarts", Warning, |f| unit(f, "NRestarts", "3")),
-        ("service-sandbox", Warning, |f| {
-            unit(f, "NoNewPrivileges", "no")
-        }),
-        ("memory", Warning, |f| {
-            f.machine.available_octets = Some(1 << 20)
-        }),
-        ("memory", Warning, |f| {
-            f.process.as_mut().unwrap().resident_octets = Some(31 << 20)
-        }),
-        ("flash-writes", Warning, |f| {
-            f.process.as_mut().unwrap().written_octets = Some(1 << 30)
-        }),
-        ("flash-writes", Unknown, |f| f.process = None),
-    ];
-    for (check, state, fault) in faults {
+    let faults = || THIS_DEVICE.iter().chain(TRUST).chain(AGENT);
+    for (check, state, fault) in faults() {
         let mut facts = healthy();
         fault(&mut facts);
         let report = examine(&facts);
@@ -358,7 +183,7 @@ fn each_fault_is_named_with_a_repair() {
             assert_eq!(report.state, Broken, "{check}");
         }
     }
-    let covered: std::collections::BTreeSet<_> = faults.iter().map(|(check, ..)| *check).collect();
+    let covered: std::collections::BTreeSet<_> = faults().map(|(check, ..)| *check).collect();
     let untested: Vec<_> = CHECKS
         .iter()
         .map(|check| check.name)
@@ -387,10 +212,10 @@ fn a_key_that_the_service_has_by_a_credential_is_no_fault() {
     for code in ["no-identity", "identity-passphrase", "identity-record"] {
         assert_eq!(state_of(code, answered(|_| {})), State::Ok, "{code}");
         let without = answered(|s| s["kid"] = json!(null));
-        assert_eq!(state_of(code, without), State::Broken, "{code}");
+        assert_eq!(state_of(code, without), Broken, "{code}");
     }
     let damaged = state_of("identity-malformed", answered(|_| {}));
-    assert_eq!(damaged, State::Broken);
+    assert_eq!(damaged, Broken);
 }
 
 #[test]
@@ -416,7 +241,7 @@ fn without_an_agent_the_trust_data_on_disk_is_judged() {
         .iter()
         .find(|entry| entry.check == "trust")
         .unwrap();
-    assert_eq!(about.state, State::Broken);
+    assert_eq!(about.state, Broken);
     assert!(about.what.contains("a shard is missing"));
 }
 
@@ -448,11 +273,7 @@ fn what_belongs_to_one_device_must_not_be_on_an_image() {
         let mut facts = clean.clone();
         fault(&mut facts);
         let report = examine_image(&facts);
-        let broken: Vec<_> = report
-            .checks
-            .iter()
-            .filter(|e| e.state == State::Broken)
-            .collect();
+        let broken: Vec<_> = report.checks.iter().filter(|e| e.state == Broken).collect();
         assert_eq!(broken.len(), 1, "{check}");
         assert_eq!(broken[0].check, *check);
     }
@@ -470,3 +291,187 @@ fn unit(facts: &mut Facts, property: &str, value: &str) {
     let service: &mut BTreeMap<_, _> = facts.service.as_mut().unwrap();
     service.insert(property.to_owned(), value.to_owned());
 }
+
+/// A check, what it says, and what is wrong.
+type Fault = (&'static str, State, fn(&mut Facts));
+
+const THIS_DEVICE: &[Fault] = &[
+    ("configuration", Broken, |f| {
+        f.configuration.problems = vec!["/etc/edgeseal/config.toml:3:1: no such key".to_owned()];
+    }),
+    ("configuration", Unknown, |f| {
+        f.configuration.forbidden = true
+    }),
+    ("configuration-meaning", Warning, |f| {
+        f.configuration.warnings = vec![crate::config::Warning {
+            code: "in-clear",
+            origin: Origin::Default,
+            message: "travels in clear".to_owned(),
+        }];
+    }),
+    ("configuration-files", Broken, |f| {
+        f.configuration.files = vec![file("/etc/edgeseal/config.toml", 0o666, false)];
+    }),
+    ("secret-files", Broken, |f| {
+        f.configuration.secrets = vec![file("/etc/edgeseal/password", 0o644, false)];
+    }),
+    ("state-directory", Broken, |f| {
+        f.state.file = file("/var/lib/edgeseal", 0o755, true);
+    }),
+    ("state-directory", Broken, |f| f.service_uid = Some(4)),
+    ("state-durable", Broken, |f| {
+        f.state = directory("/var/lib/edgeseal", Some("overlayfs"))
+    }),
+    ("state-writable", Broken, |f| {
+        f.state.space = Some(Space {
+            read_only: true,
+            ..Space::default()
+        });
+    }),
+    ("disk-space", Broken, |f| {
+        f.state.space = Some(Space {
+            free_octets: 1 << 20,
+            ..Space::default()
+        });
+    }),
+    ("disk-space", Warning, |f| {
+        f.state.space = Some(Space {
+            free_octets: 100 << 20,
+            ..Space::default()
+        });
+    }),
+    ("runtime-directory", Warning, |f| {
+        f.runtime = directory("/run/edgeseal", None)
+    }),
+    ("identity", Broken, |f| {
+        f.identity = IdentityFacts::Unusable {
+            code: "identity-permissions",
+            reason: "others may read or write the key".to_owned(),
+            hint: "chmod 0600 identity.pem".to_owned(),
+        };
+    }),
+    ("board", Broken, |f| {
+        f.identity = IdentityFacts::Loaded {
+            kid: SigningKey::from_seed(&[7; 32]).public().id(),
+            mismatch: Some("machine-id was 0123, is 4567".to_owned()),
+            in_the_clear: false,
+        };
+    }),
+    ("identity", Warning, |f| {
+        f.identity = IdentityFacts::Loaded {
+            kid: SigningKey::from_seed(&[7; 32]).public().id(),
+            mismatch: None,
+            in_the_clear: true,
+        };
+    }),
+    ("join-file", Warning, |f| {
+        f.join_files = vec![PathBuf::from("/boot/firmware/edgeseal/join.json")];
+    }),
+];
+
+const TRUST: &[Fault] = &[
+    ("clock", Broken, |f| {
+        f.time.synchronization = Ok(Synchronization::Unsynchronized)
+    }),
+    ("clock", Warning, |f| {
+        f.unsynchronized_allowed = true;
+        f.time.synchronization = Ok(Synchronization::Unsynchronized);
+    }),
+    ("clock-floor", Broken, |f| {
+        f.time.now = UnixTime::from_seconds(NOW - 2 * DAY)
+    }),
+    ("time-service", Warning, |f| {
+        f.time.service = None;
+        f.time.synchronization = Err("EPERM".to_owned());
+    }),
+    ("trust", Broken, |f| {
+        f.agent = answered(|s| s["trust"] = json!(null))
+    }),
+    ("trust-age", Warning, |f| {
+        f.agent = answered(|s| s["trust"]["exp"] = json!(NOW - DAY))
+    }),
+    ("trust-age", Broken, |f| {
+        f.agent = answered(|s| s["trust"]["exp"] = json!(NOW - 8 * DAY))
+    }),
+    ("root-age", Warning, |f| {
+        f.agent = answered(|s| s["trust"]["root_exp"] = json!(NOW + DAY))
+    }),
+    ("trust-link", Broken, |f| {
+        f.agent = answered(|s| s["trust_link"]["connected"] = json!(false));
+    }),
+    ("trust-link", Warning, |f| {
+        f.agent = answered(|s| s["trust_link"]["broker"] = json!(null));
+    }),
+    ("trust-offered", Broken, |f| {
+        f.agent = answered(|s| {
+            s["trust_link"]["offered"] =
+                json!({"code": "root-gap", "reason": "root 2 is missing", "root_version": 3});
+        });
+    }),
+    ("enrolled", Broken, |f| {
+        f.agent = answered(|s| s["enrolled"] = json!(false))
+    }),
+];
+
+const AGENT: &[Fault] = &[
+    ("state-files", Broken, |f| {
+        let what = "state.0 is missing; state.1 is missing".to_owned();
+        f.store.as_mut().unwrap().recovery = Recovery::Lost { what };
+    }),
+    ("state-files", Unknown, |f| {
+        f.store = Err("Permission denied".to_owned())
+    }),
+    ("index", Warning, |f| f.index_octets = Ok(1 << 30)),
+    ("agent", Broken, |f| {
+        f.agent = AgentFacts::NotRunning("nobody listens".to_owned())
+    }),
+    ("agent", Unknown, |f| {
+        f.agent = AgentFacts::Forbidden("not allowed".to_owned())
+    }),
+    ("agent-version", Warning, |f| {
+        f.agent = answered(|s| s["version"] = json!("0.0.1"))
+    }),
+    ("signing", Broken, |f| {
+        f.agent = answered(|s| {
+            s["signing"] = json!({"error": "failure", "code": "clock", "reason": "no"})
+        });
+    }),
+    ("verifying", Broken, |f| {
+        f.agent = answered(|s| {
+            s["verifying"] = json!({"error": "failure", "code": "clock", "reason": "no"})
+        });
+    }),
+    ("round-trip", Broken, |f| {
+        f.round_trip = RoundTrip::Failed("bad-signature".to_owned())
+    }),
+    ("broker", Broken, |f| {
+        f.brokers[0].reached = Err("refused".to_owned())
+    }),
+    ("broker-tls", Broken, |f| {
+        f.brokers[0].tls = Some(Err("UnknownIssuer".to_owned()))
+    }),
+    ("broker-login", Broken, |f| {
+        f.brokers[0].login = LoginFacts::Refused("no".to_owned())
+    }),
+    ("listener", Broken, |f| {
+        f.listeners[0].reached = Err("refused".to_owned())
+    }),
+    ("service", Broken, |f| unit(f, "UnitFileState", "disabled")),
+    ("service", Broken, |f| unit(f, "ActiveState", "failed")),
+    ("service", Warning, |f| unit(f, "NeedDaemonReload", "yes")),
+    ("service", Unknown, |f| f.service = None),
+    ("service-restarts", Warning, |f| unit(f, "NRestarts", "3")),
+    ("service-sandbox", Warning, |f| {
+        unit(f, "NoNewPrivileges", "no")
+    }),
+    ("memory", Warning, |f| {
+        f.machine.available_octets = Some(1 << 20)
+    }),
+    ("memory", Warning, |f| {
+        f.process.as_mut().unwrap().resident_octets = Some(31 << 20)
+    }),
+    ("flash-writes", Warning, |f| {
+        f.process.as_mut().unwrap().written_octets = Some(1 << 30)
+    }),
+    ("flash-writes", Unknown, |f| f.process = None),
+];

@@ -20,6 +20,16 @@ impl Pace {
         }
     }
 
+    /// The same after what happened before, by an earlier [`Pace::idle_at`].
+    pub(crate) const fn busy_until(self, idle_at: Duration) -> Self {
+        Self { idle_at, ..self }
+    }
+
+    /// When it would be as if nothing had happened.
+    pub(crate) const fn idle_at(&self) -> Duration {
+        self.idle_at
+    }
+
     /// Whether it may happen now; then it has.
     pub(crate) fn take(&mut self, now: Duration) -> bool {
         self.take_many(1, now)

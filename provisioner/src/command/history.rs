@@ -178,37 +178,9 @@ impl History {
     ) {
         let named = named(place);
         let content = manifest.content();
-        let root = roots.iter().find(|root| root.content().version == place.0);
-        let judged = match root {
-            None => Err(format!("{named}: there is no such root")),
-            Some(_) if (content.root_version, content.sequence) != place => {
-                Err(format!("{named}: the manifest says another place"))
-            }
-            Some(_) if content.domain != *registry.domain() => Err(format!(
-                "{named}: the manifest is of the domain {}",
-                content.domain
-            )),
-            Some(root) => manifest
-                .verify(&root.content().registrar)
-                .map(|()| root.content())
-                .map_err(|why| {
-                    format!("{named}: the manifest is not signed as its root asks: {why}")
-                }),
-        };
-        let root = match judged {
+        let root = match signed_under(registry, roots, place, manifest) {
             Ok(root) => root,
-            Err(why) => {
-                self.problems.push(why);
-                if let Some(line) = line {
-                    let devices = line.devices.clone();
-                    self.entries.push(Entry {
-                        line,
-                        is_proven: false,
-                        devices,
-                    });
-                }
-                return;
-            }
+            Err(why) => return self.unproven(why, line),
         };
         let last = before.map(Document::content);
         let changes = Changes::between(last, content, |digest| registry.shard(digest));
@@ -249,6 +221,19 @@ impl History {
             is_proven: true,
             devices,
         });
+    }
+
+    /// What the journal says of a manifest that proves nothing.
+    fn unproven(&mut self, why: String, line: Option<JournalLine>) {
+        self.problems.push(why);
+        if let Some(line) = line {
+            let devices = line.devices.clone();
+            self.entries.push(Entry {
+                line,
+                is_proven: false,
+                devices,
+            });
+        }
     }
 
     fn compare(&mut self, named: &str, line: &JournalLine, proven: &JournalLine) {
@@ -326,6 +311,32 @@ impl Entry {
         }
         value
     }
+}
+
+/// The root under which a manifest is signed, where it is what its place says.
+fn signed_under<'r>(
+    registry: &Registry,
+    roots: &'r [Document<Root>],
+    place: Place,
+    manifest: &Document<Manifest>,
+) -> std::result::Result<&'r Root, String> {
+    let (named, content) = (named(place), manifest.content());
+    let root = roots.iter().map(Document::content);
+    let mut root = root.filter(|root| root.version == place.0);
+    let root = root
+        .next()
+        .ok_or_else(|| format!("{named}: there is no such root"))?;
+    if (content.root_version, content.sequence) != place {
+        return Err(format!("{named}: the manifest says another place"));
+    }
+    if content.domain != *registry.domain() {
+        let domain = &content.domain;
+        return Err(format!("{named}: the manifest is of the domain {domain}"));
+    }
+    manifest
+        .verify(&root.registrar)
+        .map_err(|why| format!("{named}: the manifest is not signed as its root asks: {why}"))?;
+    Ok(root)
 }
 
 fn named((root_version, sequence): Place) -> String {

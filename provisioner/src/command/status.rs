@@ -24,12 +24,14 @@ pub(crate) fn run(context: &Context) -> Result<Report> {
     let last = last.as_ref().map(Document::content);
     let fleet = Fleet::of(&registry, last.map_or(1, Manifest::shard_count))?;
     let (changed, lost) = changed_devices(&registry, &fleet, last)?;
+    let unapproved = fleet.approvals_lost(&registry, last)?;
     let unpublished = Unpublished {
         lost: lost
             .into_iter()
             .filter(|id| !registry.devices().contains_key(id))
             .collect(),
         devices: changed,
+        unapproved,
         tables: tables_changed(&registry, root.content(), last),
     };
     let shown = Shown {
@@ -59,6 +61,7 @@ struct Shown<'a> {
 struct Unpublished {
     devices: Vec<DeviceId>,
     lost: Vec<DeviceId>,
+    unapproved: Vec<DeviceId>,
     tables: bool,
 }
 
@@ -130,6 +133,16 @@ impl Shown<'_> {
                 "\n  {waiting} wait for approvals: edgeseal approval list"
             );
         }
+        self.tell_prepared(&mut text);
+        if unpublished.is_empty() {
+            text.push_str("\nEverything is published.");
+            return text;
+        }
+        self.tell_unpublished(unpublished, &mut text);
+        text
+    }
+
+    fn tell_prepared(&self, text: &mut String) {
         if let Some((prepared, _)) = &self.prepared {
             let by: Vec<String> = prepared.signed_by.iter().map(ToString::to_string).collect();
             let _ = write!(
@@ -143,10 +156,9 @@ impl Shown<'_> {
                 prepared.next()
             );
         }
-        if unpublished.is_empty() {
-            text.push_str("\nEverything is published.");
-            return text;
-        }
+    }
+
+    fn tell_unpublished(&self, unpublished: &Unpublished, text: &mut String) {
         let _ = write!(
             text,
             "\nNot published yet: {} devices",
@@ -164,11 +176,13 @@ impl Shown<'_> {
         for id in unpublished.lost.iter().take(SHOWN_DEVICES) {
             let _ = write!(text, "\nLOST from the registry, though published: {id}");
         }
+        for id in unpublished.unapproved.iter().take(SHOWN_DEVICES) {
+            let _ = write!(text, "\nLOST approvals, by which it was published: {id}");
+        }
         match &self.prepared {
             Some((_, true)) => text.push_str("\nThe manifest that waits has these devices."),
             _ => text.push_str("\nNext: edgeseal publish --keys DIR"),
         }
-        text
     }
 
     fn json(&self, unpublished: &Unpublished) -> Value {
@@ -218,6 +232,7 @@ impl Shown<'_> {
             "unpublished": {
                 "devices": unpublished.devices,
                 "lost": unpublished.lost,
+                "unapproved": unpublished.unapproved,
                 "tables": unpublished.tables,
             },
         })

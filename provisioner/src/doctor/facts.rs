@@ -88,6 +88,8 @@ pub(super) struct Unpublished {
     pub(super) devices: Vec<DeviceId>,
     /// Devices that were published, and are not in the registry any more.
     pub(super) lost: Vec<DeviceId>,
+    /// Devices whose approvals, by which they were published, are not in the registry any more.
+    pub(super) unapproved: Vec<DeviceId>,
     /// Whether roles, groups or the root changed.
     pub(super) tables: bool,
 }

@@ -128,6 +128,7 @@ fn unpublished(registry: &Registry) -> Result<Unpublished> {
     lost.retain(|id| !registry.devices().contains_key(id));
     let tables = tables_changed(registry, root.content(), last);
     Ok(Unpublished {
+        unapproved: fleet.approvals_lost(registry, last)?,
         devices,
         lost,
         tables,

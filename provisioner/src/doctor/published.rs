@@ -41,6 +41,15 @@ pub(super) fn changes(facts: &Facts) -> Vec<Finding> {
                     "restore the files below devices/ (git checkout, or your backup)",
                 );
             }
+            if let Some(first) = unpublished.unapproved.first() {
+                let count = unpublished.unapproved.len();
+                return Finding::broken(
+                    format!(
+                        "the approvals of {count} devices that were published are not in the registry any more, {first} among them"
+                    ),
+                    "restore approvals.jsonl (git checkout, or your backup), or edgeseal approval give --all --keys DIR",
+                );
+            }
             let devices = match unpublished.devices.as_slice() {
                 [] => String::new(),
                 [only] => format!(" {only}"),

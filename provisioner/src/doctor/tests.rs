@@ -247,6 +247,9 @@ const PUBLISHED: &[Fault] = &[
         unpublished(f).devices = devices()
     }),
     ("unpublished", Broken, |f| unpublished(f).lost = devices()),
+    ("unpublished", Broken, |f| {
+        unpublished(f).unapproved = devices()
+    }),
     ("prepared", Warning, |f| {
         registry(f).prepared = Ok(Some(waiting_manifest(1)));
     }),

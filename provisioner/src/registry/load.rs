@@ -95,7 +95,7 @@ fn read_buckets(dir: &Path) -> Vec<Bucket> {
 fn read_bucket(dir: &Path, bucket: u8) -> Bucket {
     let path = dir.join("devices").join(bucket_name(bucket));
     let mut devices: Vec<DeviceRecord> = Vec::new();
-    let end = each_line(&path, |device: DeviceRecord| {
+    let end = each_line(&path, FILE_OCTETS, |device: DeviceRecord| {
         if DeviceRecord::bucket_of(&device.id) != bucket {
             return Err(format!("{} belongs into another file", device.id));
         }
@@ -134,13 +134,14 @@ fn read_text(path: &Path) -> Result<String> {
     String::from_utf8(bytes).map_err(|_| corrupt(path, None, "not UTF-8"))
 }
 
-/// Reads a file of one JSON object a line, each of them given to `take`, which says what is wrong with it. A file that is not
-/// there has no lines.
+/// Reads a file of at most `limit` octets with one JSON object a line, each of them given to `take`, which says what is wrong with
+/// it. A file that is not there has no lines.
 pub(super) fn each_line<T: DeserializeOwned>(
     path: &Path,
+    limit: usize,
     mut take: impl FnMut(T) -> std::result::Result<(), String>,
 ) -> Result<()> {
-    let Some(bytes) = read_if_there(path, FILE_OCTETS)? else {
+    let Some(bytes) = read_if_there(path, limit)? else {
         return Ok(());
     };
     if bytes.last().is_some_and(|last| *last != b'\n') {
@@ -189,4 +190,4 @@ fn plain(why: &serde_json::Error) -> String {
 }
 
 /// Of roles, groups, and a bucket of devices: 250 times what 100,000 devices need.
-const FILE_OCTETS: usize = 64 << 20;
+pub(super) const FILE_OCTETS: usize = 64 << 20;

@@ -33,7 +33,9 @@ mod prepared;
 mod published;
 mod tokens;
 
-pub(crate) use approvals::{Ground, HeldBack, Matter, Progress, Rule, RuleChange};
+pub(crate) use approvals::{
+    Ground, HeldBack, Matter, OCTETS as APPROVALS_OCTETS, Progress, Rule, RuleChange,
+};
 pub(crate) use atomic::{Batch, replace_file, sync_directory};
 pub(crate) use backed_up::BackedUp;
 pub(crate) use broker_settings::BrokerSettings;

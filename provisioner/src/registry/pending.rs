@@ -175,15 +175,20 @@ impl Registry {
         let mut pending = Pending::default();
         load::each_line(
             &dir.join(WAITING),
+            load::FILE_OCTETS,
             |request: PendingRequest| match pending.put(request) {
                 true => Ok(()),
                 false => Err("more requests than may wait".to_owned()),
             },
         )?;
-        load::each_line(&dir.join(REJECTED), |rejected: RejectedRequest| {
-            pending.remember(rejected);
-            Ok(())
-        })?;
+        load::each_line(
+            &dir.join(REJECTED),
+            load::FILE_OCTETS,
+            |rejected: RejectedRequest| {
+                pending.remember(rejected);
+                Ok(())
+            },
+        )?;
         let path = dir.join(REFUSED);
         if let Some(octets) = load::read_if_there(&path, MOST_OCTETS)? {
             let refused = serde_json::from_slice(&octets);

@@ -126,13 +126,17 @@ impl Registry {
     /// The file cannot be read.
     pub(crate) fn tokens(&self) -> Result<Tokens> {
         let mut tokens = Tokens::default();
-        load::each_line(&self.dir.join(FILE), |token: TokenRecord| {
-            if tokens.by_id.contains_key(&token.id) {
-                return Err(format!("{} occurs twice", token.id));
-            }
-            tokens.put(token);
-            Ok(())
-        })?;
+        load::each_line(
+            &self.dir.join(FILE),
+            load::FILE_OCTETS,
+            |token: TokenRecord| {
+                if tokens.by_id.contains_key(&token.id) {
+                    return Err(format!("{} occurs twice", token.id));
+                }
+                tokens.put(token);
+                Ok(())
+            },
+        )?;
         tokens.is_changed = false;
         Ok(tokens)
     }

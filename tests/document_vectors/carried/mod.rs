@@ -1,9 +1,11 @@
 //! The vectors of what travels beside the documents: requests with a join token, join files, requests
-//! for rotation, answers, status tokens, and the two tokens that prove a clone.
+//! for rotation, approvals, answers, status tokens, and the two tokens that prove a clone.
 //!
 //! The registrar's key has the seed 3, its clock shows 1,800,000,000. The registry has one device,
 //! `pump-1`, whose key has the seed 4. The one-time key has the seed 31.
+//! Approvals are of a root with two registrar keys, whose seeds are 3 and 5.
 
+mod approving;
 mod enrolling;
 mod telling;
 
@@ -11,8 +13,10 @@ use super::{Named, Vector};
 use data_encoding::BASE64URL_NOPAD;
 use edgeseal_trust::carrier::Answer;
 use edgeseal_trust::clone::prove;
-use edgeseal_trust::document::Authority;
-use edgeseal_trust::enrollment::{EnrollmentRequest, JoinFile, KeyOwner, RotationRequest};
+use edgeseal_trust::document::{Authority, Document};
+use edgeseal_trust::enrollment::{
+    Approval, EnrollmentRequest, JoinFile, KeyOwner, RotationRequest,
+};
 use edgeseal_trust::id::{DeviceId, TrustDomain};
 use edgeseal_trust::key::SigningKey;
 use edgeseal_trust::registry::{Device, DeviceState, KeyState, PeerKey};
@@ -24,11 +28,12 @@ use std::sync::Arc;
 const NOW: u64 = 1_800_000_000;
 
 /// The folders of `tests/vectors`, each with its vectors.
-pub fn corpus() -> [(&'static str, Vec<Named>); 6] {
+pub fn corpus() -> [(&'static str, Vec<Named>); 7] {
     [
         ("join", enrolling::joined()),
         ("join_file", enrolling::join_files()),
         ("rotation", enrolling::rotations()),
+        ("approval", approving::vectors()),
         ("answer", telling::answers()),
         ("status", telling::statuses()),
         ("clone", telling::clones()),
@@ -42,6 +47,12 @@ pub fn judge(folder: &str, octets: &[u8]) -> &'static str {
         "rotation" => {
             let owner = |kid| (kid == key(4).public().id()).then(owner);
             let judged = RotationRequest::verify(octets, &farm(), owner);
+            judged.map(drop).map_err(|why| why.code())
+        }
+        "approval" => {
+            let keys = [3, 5].map(|seed| key(seed).public().clone());
+            let registrars = Authority::new(2, keys.to_vec()).unwrap();
+            let judged = Document::<Approval>::verified(octets, &registrars);
             judged.map(drop).map_err(|why| why.code())
         }
         "answer" => Answer::read(octets).map(drop).map_err(|why| why.code()),

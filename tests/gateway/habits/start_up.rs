@@ -36,25 +36,7 @@ fn what_programs_queue_before_the_clock_is_right_is_published_after() {
         started.elapsed().is_ok_and(|since| since > ONE_SECOND)
     });
 
-    let programs: Vec<Client> = [
-        (Kind::Paho1, 4),
-        (Kind::Paho2, 5),
-        (Kind::Node, 4),
-        (Kind::Node, 5),
-        (Kind::C, 4),
-        (Kind::C, 5),
-        (Kind::Rust, 4),
-    ]
-    .into_iter()
-    .filter(|(kind, _)| kind.is_here())
-    .map(|(kind, version)| {
-        let name = format!("{kind:?}{version}").to_lowercase();
-        let plan = Plan::new(kind, version, At::Tcp(alpha), &name).persistent();
-        let mut program = plan.start_unready();
-        program.publish(&topic(&name), 1, QUEUED, &name);
-        program
-    })
-    .collect();
+    let programs = queueing(alpha);
     let home = Plan::new(Kind::Rust, 5, At::Tcp(beta), "home");
     let home = home.filter("site/alpha/#", 1).start();
     let mut sender = Raw::connect(beta, &Connect::new(5, "sender")).0;
@@ -91,6 +73,29 @@ fn what_programs_queue_before_the_clock_is_right_is_published_after() {
     });
     assert_eq!(got, sent.collect());
     late.message("what the broker kept", |at| at.payload == "queued");
+}
+
+/// Programs of every kind, each of which keeps what it has published until it is connected.
+fn queueing(alpha: u16) -> Vec<Client> {
+    [
+        (Kind::Paho1, 4),
+        (Kind::Paho2, 5),
+        (Kind::Node, 4),
+        (Kind::Node, 5),
+        (Kind::C, 4),
+        (Kind::C, 5),
+        (Kind::Rust, 4),
+    ]
+    .into_iter()
+    .filter(|(kind, _)| kind.is_here())
+    .map(|(kind, version)| {
+        let name = format!("{kind:?}{version}").to_lowercase();
+        let plan = Plan::new(kind, version, At::Tcp(alpha), &name).persistent();
+        let mut program = plan.start_unready();
+        program.publish(&topic(&name), 1, QUEUED, &name);
+        program
+    })
+    .collect()
 }
 
 /// CONNECT is closed on without an answer, as a broker that is down would.

@@ -94,6 +94,31 @@ fn packets(version: u8) -> Vec<Row> {
             "1.5.5 five octets of length",
             vec![PUBLISH, 0xff, 0xff, 0xff, 0xff, 1],
         ),
+    ];
+    rows.extend(acknowledgements(version));
+    let mut bad_text = octets(evil("plain/~"));
+    let at = bad_text.iter().position(|octet| *octet == b'~').unwrap();
+    bad_text[at] = 0xff;
+    rows.push(("MQTT-1.5.4-1 no UTF-8", bad_text));
+    let surrogate = [&[0, 3][..], b"\xed\xa0\x80"].concat();
+    let properties: &[u8] = if version == 5 { &[0] } else { &[] };
+    let surrogate = packet(PUBLISH, &[&surrogate, properties, b"evil"].concat());
+    rows.push(("MQTT-1.5.4-1 a surrogate", surrogate));
+    if version == 5 {
+        rows.extend(properties_of_5());
+        rows.extend(reasons_of_5());
+    } else {
+        rows.extend([
+            ("3.1.1 3.14 DISCONNECT", packet(DISCONNECT, &[])),
+            ("3.1.1 2.2.1 type 15", packet(AUTH, &[])),
+            ("3.1.1 3.4 a long PUBACK", packet(PUBACK, &[0, 1, 0])),
+        ]);
+    }
+    rows
+}
+
+fn acknowledgements(version: u8) -> Vec<Row> {
+    vec![
         ("2.1.3 flags of PUBACK", packet(PUBACK | 2, &[0, 1])),
         ("2.1.3 flags of PUBREC", packet(PUBREC | 1, &[0, 1])),
         ("MQTT-3.6.1-1 flags of PUBREL", packet(PUBREL, &[0, 1])),
@@ -114,25 +139,7 @@ fn packets(version: u8) -> Vec<Row> {
             packet::suback(version, 1, &[0x42]),
         ),
         ("3.13 PINGRESP with a body", packet(PINGRESP, &[0])),
-    ];
-    let mut bad_text = octets(evil("plain/~"));
-    let at = bad_text.iter().position(|octet| *octet == b'~').unwrap();
-    bad_text[at] = 0xff;
-    rows.push(("MQTT-1.5.4-1 no UTF-8", bad_text));
-    let surrogate = [&[0, 3][..], b"\xed\xa0\x80"].concat();
-    let properties: &[u8] = if version == 5 { &[0] } else { &[] };
-    let surrogate = packet(PUBLISH, &[&surrogate, properties, b"evil"].concat());
-    rows.push(("MQTT-1.5.4-1 a surrogate", surrogate));
-    if version == 5 {
-        rows.extend(properties_of_5());
-    } else {
-        rows.extend([
-            ("3.1.1 3.14 DISCONNECT", packet(DISCONNECT, &[])),
-            ("3.1.1 2.2.1 type 15", packet(AUTH, &[])),
-            ("3.1.1 3.4 a long PUBACK", packet(PUBACK, &[0, 1, 0])),
-        ]);
-    }
-    rows
+    ]
 }
 
 fn properties_of_5() -> Vec<Row> {
@@ -198,6 +205,11 @@ fn properties_of_5() -> Vec<Row> {
             "1.5.5 a property length without an end",
             packet(PUBLISH, &[0, 1, b'x', 0x80]),
         ),
+    ]
+}
+
+fn reasons_of_5() -> Vec<Row> {
+    vec![
         ("MQTT-3.4.2-1 a PUBACK reason", ack_with(PUBACK, 1, 0x01)),
         ("MQTT-3.5.2-1 a PUBREC reason", ack_with(PUBREC, 1, 0x02)),
         ("MQTT-3.6.2-1 a PUBREL reason", ack_with(PUBREL, 1, 0x10)),

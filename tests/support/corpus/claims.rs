@@ -70,60 +70,7 @@ pub fn vectors() -> Vec<Named> {
 
 fn values(honest: &Forge) -> Vec<Named> {
     let mut all = Vec::new();
-    for (name, text, how) in [
-        ("jti", "3.1", "two parts"),
-        ("jti", "3.1.100.0", "four parts"),
-        ("jti", "03.1.100", "a leading zero in the epoch"),
-        ("jti", "3.1.0100", "a leading zero in the counter"),
-        ("jti", "3.01.100", "a leading zero in the stream"),
-        ("jti", "+3.1.100", "a plus sign"),
-        ("jti", "-3.1.100", "a minus sign"),
-        ("jti", "3.2.100", "a stream that does not exist"),
-        (
-            "jti",
-            "3.1.18446744073709551616",
-            "a counter beyond 64 bits",
-        ),
-        (
-            "jti",
-            "18446744073709551616.1.100",
-            "an epoch beyond 64 bits",
-        ),
-        ("jti", "3.1.1e2", "an exponent"),
-        ("jti", "", "empty"),
-        ("jti", "b9f1c1de-75f5-4b5c-8e5b-0a8f6f8f3d5e", "a UUID"),
-        ("phs", "", "empty"),
-        (
-            "phs",
-            "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV",
-            "with trailing bits",
-        ),
-        (
-            "phs",
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
-            "hexadecimal",
-        ),
-        (
-            "phs",
-            "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
-            "standard base64",
-        ),
-        (
-            "rsp",
-            "site/panel/reply",
-            "the text in the place of its hash",
-        ),
-        ("cor", "AQ", "the text in the place of its hash"),
-        ("upr", "", "the text in the place of its hash"),
-        ("cty", "text/plain", "the text in the place of its hash"),
-        ("clk", "synchronized", "another word"),
-        ("aud", "farm", "without a type"),
-        ("aud", "domain:", "without a name"),
-        ("aud", "role:pump", "of an unknown type"),
-        ("aud", "device:Pump", "with a name that is none"),
-        ("aud", "", "empty"),
-        ("aud", "device:*", "a pattern"),
-    ] {
+    for (name, text, how) in VALUES {
         let slug = how.replace([' ', '/'], "-");
         let title = format!("the claim {name} is malformed: {how}");
         all.push(forged(
@@ -259,41 +206,20 @@ fn usual() -> Vec<Named> {
 }
 
 fn texts(honest: &Forge) -> Vec<Named> {
+    [
+        json_texts(honest),
+        octets_in_texts(honest),
+        deep_texts(honest),
+        long_texts(honest),
+    ]
+    .concat()
+}
+
+fn json_texts(honest: &Forge) -> Vec<Named> {
     let key = domain::key_of("sensor");
     let header = object(&honest.header);
     let good = String::from_utf8(object(&honest.claims)).expect("text");
     let claims = |text: &[u8]| sign(&header, text, &key);
-    let many = (0..40).fold(honest.clone(), |forge, n| {
-        forge.claim(&format!("x{n}"), "0")
-    });
-    let nested = |open: &str, close: &str, depth: usize| {
-        claims(
-            format!(
-                "{},\"x\":{}{}}}",
-                &good[..good.len() - 1],
-                open.repeat(depth),
-                close.repeat(depth)
-            )
-            .as_bytes(),
-        )
-    };
-    let numbered = |count: usize| {
-        (0..count).fold(honest.clone(), |forge, n| {
-            forge.claim(&format!("x{n}"), "0")
-        })
-    };
-    let objects = |depth: usize| {
-        format!(
-            "{}{{}}{}",
-            "{\"a\":".repeat(depth - 1),
-            "}".repeat(depth - 1)
-        )
-    };
-    let inside: Vec<String> = (0..33).map(|n| format!("\"x{n}\":0")).collect();
-    let inside = format!("{{{}}}", inside.join(","));
-    let mut latin = good.clone().into_bytes();
-    latin.truncate(latin.len() - 1);
-    latin.extend_from_slice(b",\"x\":\"\xe9\"}");
     vec![
         token(
             "claims-array",
@@ -331,6 +257,18 @@ fn texts(honest: &Forge) -> Vec<Named> {
             "a comma behind the last member",
             claims(good.replace("\"tsq\":7}", "\"tsq\":7,}").as_bytes()),
         ),
+    ]
+}
+
+fn octets_in_texts(honest: &Forge) -> Vec<Named> {
+    let key = domain::key_of("sensor");
+    let header = object(&honest.header);
+    let good = String::from_utf8(object(&honest.claims)).expect("text");
+    let claims = |text: &[u8]| sign(&header, text, &key);
+    let mut latin = good.clone().into_bytes();
+    latin.truncate(latin.len() - 1);
+    latin.extend_from_slice(b",\"x\":\"\xe9\"}");
+    vec![
         token(
             "claims-bom",
             "claims-json",
@@ -376,6 +314,33 @@ fn texts(honest: &Forge) -> Vec<Named> {
             "a hexadecimal number",
             claims(good.replace("\"tsq\":7", "\"tsq\":0x7").as_bytes()),
         ),
+    ]
+}
+
+fn deep_texts(honest: &Forge) -> Vec<Named> {
+    let key = domain::key_of("sensor");
+    let header = object(&honest.header);
+    let good = String::from_utf8(object(&honest.claims)).expect("text");
+    let claims = |text: &[u8]| sign(&header, text, &key);
+    let nested = |open: &str, close: &str, depth: usize| {
+        claims(
+            format!(
+                "{},\"x\":{}{}}}",
+                &good[..good.len() - 1],
+                open.repeat(depth),
+                close.repeat(depth)
+            )
+            .as_bytes(),
+        )
+    };
+    let objects = |depth: usize| {
+        format!(
+            "{}{{}}{}",
+            "{\"a\":".repeat(depth - 1),
+            "}".repeat(depth - 1)
+        )
+    };
+    vec![
         token(
             "claims-deep-lists",
             "claims-json",
@@ -412,6 +377,25 @@ fn texts(honest: &Forge) -> Vec<Named> {
             "an undefined claim nested 16 deep",
             nested("[", "]", 16),
         ),
+    ]
+}
+
+fn long_texts(honest: &Forge) -> Vec<Named> {
+    let key = domain::key_of("sensor");
+    let header = object(&honest.header);
+    let good = String::from_utf8(object(&honest.claims)).expect("text");
+    let claims = |text: &[u8]| sign(&header, text, &key);
+    let many = (0..40).fold(honest.clone(), |forge, n| {
+        forge.claim(&format!("x{n}"), "0")
+    });
+    let numbered = |count: usize| {
+        (0..count).fold(honest.clone(), |forge, n| {
+            forge.claim(&format!("x{n}"), "0")
+        })
+    };
+    let inside: Vec<String> = (0..33).map(|n| format!("\"x{n}\":0")).collect();
+    let inside = format!("{{{}}}", inside.join(","));
+    vec![
         forged("claims-32-members", "verified", "32 members", &numbered(23)),
         forged(
             "claims-33-members",
@@ -460,3 +444,59 @@ fn texts(honest: &Forge) -> Vec<Named> {
         ),
     ]
 }
+
+/// A claim, a value that it may not have, and what is wrong with it.
+const VALUES: &[(&str, &str, &str)] = &[
+    ("jti", "3.1", "two parts"),
+    ("jti", "3.1.100.0", "four parts"),
+    ("jti", "03.1.100", "a leading zero in the epoch"),
+    ("jti", "3.1.0100", "a leading zero in the counter"),
+    ("jti", "3.01.100", "a leading zero in the stream"),
+    ("jti", "+3.1.100", "a plus sign"),
+    ("jti", "-3.1.100", "a minus sign"),
+    ("jti", "3.2.100", "a stream that does not exist"),
+    (
+        "jti",
+        "3.1.18446744073709551616",
+        "a counter beyond 64 bits",
+    ),
+    (
+        "jti",
+        "18446744073709551616.1.100",
+        "an epoch beyond 64 bits",
+    ),
+    ("jti", "3.1.1e2", "an exponent"),
+    ("jti", "", "empty"),
+    ("jti", "b9f1c1de-75f5-4b5c-8e5b-0a8f6f8f3d5e", "a UUID"),
+    ("phs", "", "empty"),
+    (
+        "phs",
+        "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFV",
+        "with trailing bits",
+    ),
+    (
+        "phs",
+        "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855",
+        "hexadecimal",
+    ),
+    (
+        "phs",
+        "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=",
+        "standard base64",
+    ),
+    (
+        "rsp",
+        "site/panel/reply",
+        "the text in the place of its hash",
+    ),
+    ("cor", "AQ", "the text in the place of its hash"),
+    ("upr", "", "the text in the place of its hash"),
+    ("cty", "text/plain", "the text in the place of its hash"),
+    ("clk", "synchronized", "another word"),
+    ("aud", "farm", "without a type"),
+    ("aud", "domain:", "without a name"),
+    ("aud", "role:pump", "of an unknown type"),
+    ("aud", "device:Pump", "with a name that is none"),
+    ("aud", "", "empty"),
+    ("aud", "device:*", "a pattern"),
+];

@@ -15,15 +15,11 @@ pub fn vectors() -> Vec<Named> {
 }
 
 fn messages() -> Vec<Named> {
+    [repeated(), epochs()].concat()
+}
+
+fn repeated() -> Vec<Named> {
     let first = temperature("3.1.100", PAYLOAD);
-    let other_topic = {
-        let topic = "site/sensor/log";
-        message(
-            Forge::message("sensor", topic, PAYLOAD).token(),
-            topic,
-            PAYLOAD,
-        )
-    };
     let resigned = {
         let forge = Forge::honest()
             .claim("iat", &(NOW - 4).to_string())
@@ -84,6 +80,20 @@ fn messages() -> Vec<Named> {
             &[temperature("3.1.1000", PAYLOAD)],
             temperature("3.1.488", PAYLOAD),
         ),
+    ]
+}
+
+fn epochs() -> Vec<Named> {
+    let first = temperature("3.1.100", PAYLOAD);
+    let other_topic = {
+        let topic = "site/sensor/log";
+        message(
+            Forge::message("sensor", topic, PAYLOAD).token(),
+            topic,
+            PAYLOAD,
+        )
+    };
+    vec![
         after(
             "streams-apart",
             "verified",
@@ -191,9 +201,10 @@ fn statements() -> Vec<Named> {
 }
 
 fn order() -> Vec<Named> {
-    let at = |id: &str, iat: u64| statement_by("sensor", 18, id, iat, b"on");
-    let key = |seed: u8, id: &str, iat: u64| statement_by("rotated", seed, id, iat, b"on");
-    let deletion = |id: &str| deletion("site/sensor/state", id);
+    [other_contents(), later_and_earlier()].concat()
+}
+
+fn other_contents() -> Vec<Named> {
     vec![
         after(
             "clone-statement-other-payload",
@@ -209,6 +220,14 @@ fn order() -> Vec<Named> {
             &[statement("3.1.100", b"0")],
             will("3.1.100"),
         ),
+    ]
+}
+
+fn later_and_earlier() -> Vec<Named> {
+    let at = |id: &str, iat: u64| statement_by("sensor", 18, id, iat, b"on");
+    let key = |seed: u8, id: &str, iat: u64| statement_by("rotated", seed, id, iat, b"on");
+    let deletion = |id: &str| deletion("site/sensor/state", id);
+    vec![
         after(
             "order-other-stream-earlier",
             "superseded",

@@ -6,6 +6,10 @@ use crate::support::forge::{Forge, PAYLOAD, TOPIC, hash, quoted};
 use serde_json::json;
 
 pub fn vectors() -> Vec<Named> {
+    [tokens(), claims(), contents(), kinds(), properties()].concat()
+}
+
+fn tokens() -> Vec<Named> {
     let honest = Forge::honest();
     let mut reordered = honest.clone();
     reordered.header.reverse();
@@ -44,6 +48,12 @@ pub fn vectors() -> Vec<Named> {
             "a claim that the profile does not define is ignored",
             &honest.clone().claim("role", "{\"admin\":[true,null,1.5]}"),
         ),
+    ]
+}
+
+fn claims() -> Vec<Named> {
+    let honest = Forge::honest();
+    vec![
         forged(
             "honest-iat-at-leeway",
             "verified",
@@ -89,6 +99,12 @@ pub fn vectors() -> Vec<Named> {
             "published at QoS 0",
             &honest.clone().claim("jti", &quoted("3.0.7")),
         ),
+    ]
+}
+
+fn contents() -> Vec<Named> {
+    let honest = Forge::honest();
+    vec![
         forged(
             "honest-largest-id",
             "verified",
@@ -148,6 +164,11 @@ pub fn vectors() -> Vec<Named> {
             "a command to a group of this device",
             command("group:pumps"),
         ),
+    ]
+}
+
+fn kinds() -> Vec<Named> {
+    vec![
         line(
             "honest-retained",
             "verified",
@@ -213,6 +234,11 @@ pub fn vectors() -> Vec<Named> {
                 PAYLOAD,
             ),
         ),
+    ]
+}
+
+fn properties() -> Vec<Named> {
+    vec![
         line(
             "honest-bound-properties",
             "verified",

@@ -3,12 +3,14 @@
 mod binding;
 mod claims;
 mod form;
+mod header;
 mod history;
 mod honest;
 mod keys;
 mod login;
 mod rules;
 mod standing;
+mod topics;
 
 use super::forge::{Forge, PAYLOAD, TOPIC};
 use data_encoding::BASE64;
@@ -45,9 +47,11 @@ pub fn tokens() -> Vec<Named> {
     let mut all = Vec::new();
     all.extend(honest::vectors());
     all.extend(form::vectors());
+    all.extend(header::vectors());
     all.extend(claims::vectors());
     all.extend(keys::vectors());
     all.extend(standing::vectors());
+    all.extend(topics::vectors());
     all.extend(binding::vectors());
     all.extend(rules::vectors());
     all.extend(history::vectors());

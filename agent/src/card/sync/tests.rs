@@ -1,4 +1,7 @@
 use super::*;
+use crate::card::Standing;
+use crate::enroll::EnrollState;
+use edgeseal_trust::id::DeviceId;
 use std::fs;
 use std::os::unix::fs::{MetadataExt, symlink};
 use tempfile::TempDir;
@@ -31,12 +34,25 @@ impl Board {
         fs::read_to_string(self.path(name)).ok()
     }
 
-    fn report(&self, enrolled: bool, used: &[&str], text: &str) {
+    /// The agent tells that it waits, and why there is no connection; or, without that, that it is enrolled.
+    fn report(&self, waits: Option<&str>, used: &[&str]) {
         let used = used
             .iter()
             .map(|file| Digest::of(file.as_bytes()))
             .collect();
-        let report = Report::new(enrolled, used, text.to_owned());
+        let standing = match waits {
+            Some(why) => Standing {
+                state: EnrollState::Waiting,
+                why: Some(why.to_owned()),
+                ..Standing::default()
+            },
+            None => Standing {
+                state: EnrollState::Enrolled,
+                device: Some(DeviceId::parse("pump-1").unwrap()),
+                ..Standing::default()
+            },
+        };
+        let report = Report::new(used, standing);
         report.write(&self.path("run")).unwrap();
     }
 
@@ -49,7 +65,12 @@ impl Board {
     }
 
     fn sync(&self) -> Synced {
-        sync(&self.places(), None).unwrap()
+        self.sync_at(0)
+    }
+
+    /// So many seconds after the start of the system.
+    fn sync_at(&self, seconds: u64) -> Synced {
+        sync(&self.places(), None, Duration::from_secs(seconds)).unwrap()
     }
 
     fn was_shredded(&self, file: &str) -> bool {
@@ -74,14 +95,19 @@ fn a_join_file_is_handed_over_and_shredded_when_the_agent_has_done_with_it() {
         "nobody said anything"
     );
     // The agent asks: the text goes onto the card, and the file stays.
-    board.report(false, &[], "waits\nfor the network");
+    board.report(Some("refused"), &[]);
     board.sync();
     let result = board.read("card/edgeseal-result.txt").unwrap();
-    assert_eq!(result, "waits\r\nfor the network\r\n");
+    let words: Vec<&str> = result.split_whitespace().collect();
+    assert!(
+        words.join(" ").contains("The last try: refused."),
+        "{result}"
+    );
+    assert_eq!(result.matches('\n').count(), result.matches("\r\n").count());
     assert_eq!(board.read("card/join.json").unwrap(), "the file");
     assert!(!board.was_shredded("the file"));
     // It is enrolled: both go, and it is told so.
-    board.report(true, &["the file"], "enrolled");
+    board.report(None, &["the file"]);
     let done = board.sync();
     assert_eq!(
         (done.shredded, done.written, done.handed_over),
@@ -90,9 +116,10 @@ fn a_join_file_is_handed_over_and_shredded_when_the_agent_has_done_with_it() {
     assert_eq!(board.read("card/join.json"), None);
     assert_eq!(board.read("hand-over/join.json"), None);
     assert!(board.was_shredded("the file"));
-    assert_eq!(
-        board.read("card/edgeseal-result.txt").unwrap(),
-        "enrolled\r\n"
+    let result = board.read("card/edgeseal-result.txt").unwrap();
+    assert!(
+        result.starts_with("Edgeseal: ENROLLED as pump-1\r\n"),
+        "{result}"
     );
 }
 
@@ -100,7 +127,7 @@ fn a_join_file_is_handed_over_and_shredded_when_the_agent_has_done_with_it() {
 fn what_says_the_same_is_not_written_again() {
     let board = Board::new();
     board.put("card/join.json", "the file");
-    board.report(false, &[], "waits");
+    board.report(Some("refused"), &[]);
     assert_eq!(board.sync().written, 0, "the report is of before the file");
     assert_eq!(board.sync().written, 1);
     let inode = |name: &str| fs::metadata(board.path(name)).unwrap().ino();
@@ -114,7 +141,7 @@ fn what_says_the_same_is_not_written_again() {
 fn only_the_very_file_that_was_used_is_shredded() {
     let board = Board::new();
     board.put("card/join.json", "another file");
-    board.report(true, &["the file"], "enrolled");
+    board.report(None, &["the file"]);
     let done = board.sync();
     assert_eq!(
         (done.shredded, done.handed_over),
@@ -130,7 +157,7 @@ fn a_card_that_is_not_there_proves_nothing() {
     let board = Board::new();
     board.put("card/join.json", "the file");
     board.sync();
-    board.report(true, &["the file"], "enrolled");
+    board.report(None, &["the file"]);
     fs::rename(board.path("card"), board.path("pulled")).unwrap();
     assert_eq!(board.sync(), Synced::default());
     assert!(!board.was_shredded("the file"));
@@ -144,8 +171,10 @@ fn a_card_that_is_not_there_proves_nothing() {
 fn a_cut_while_shredding_leaves_nothing_behind() {
     let board = Board::new();
     board.put("card/join.json.used", "the file");
-    board.report(true, &["the file"], "enrolled");
-    board.sync();
+    board.report(None, &["the file"]);
+    let done = board.sync();
+    assert_eq!((done.ended, done.shredded), (1, 0), "it is said");
+    assert_eq!(board.sync().ended, 0);
     assert_eq!(board.read("card/join.json.used"), None);
     assert!(board.was_shredded("the file"));
 }
@@ -166,11 +195,12 @@ fn what_cannot_be_read_is_said_on_the_card() {
     let result = board.read("card/edgeseal-result.txt").unwrap();
     assert!(result.contains("has more than"), "{result}");
     // An enrolled device does not care.
-    board.report(true, &[], "enrolled");
+    board.report(None, &[]);
     board.sync();
-    assert_eq!(
-        board.read("card/edgeseal-result.txt").unwrap(),
-        "enrolled\r\n"
+    let result = board.read("card/edgeseal-result.txt").unwrap();
+    assert!(
+        result.starts_with("Edgeseal: ENROLLED as pump-1\r\n"),
+        "{result}"
     );
     assert_eq!(board.read("secret").unwrap(), "shadow");
 }
@@ -182,7 +212,12 @@ fn a_name_that_is_not_right_and_a_wrong_configuration_are_said() {
     board.sync();
     let result = board.read("card/edgeseal-result.txt").unwrap();
     assert!(result.contains("but join-q2xLiEz9.json"), "{result}");
-    sync(&board.places(), Some("The configuration is wrong.")).unwrap();
+    sync(
+        &board.places(),
+        Some("The configuration is wrong."),
+        Duration::ZERO,
+    )
+    .unwrap();
     let result = board.read("card/edgeseal-result.txt").unwrap();
     assert!(result.contains("The configuration is wrong."), "{result}");
 }
@@ -198,14 +233,46 @@ fn a_report_from_an_agent_that_was_taken_over_does_no_more_than_a_report() {
     fs::remove_file(board.path("run/card.json")).unwrap();
     board.sync();
     board.report(
-        false,
+        Some(&format!("\u{1b}]0;evil\u{7}{}", "line\n".repeat(500))),
         &[],
-        &format!("\u{1b}]0;evil\u{7}{}", "line\n".repeat(2000)),
     );
     board.sync();
     let result = board.read("card/edgeseal-result.txt").unwrap();
     assert!(
-        result.len() < 1000 && !result.contains('\u{1b}'),
+        result.len() < 1500 && !result.contains('\u{1b}'),
         "{result}"
     );
+    assert!(
+        result.starts_with("Edgeseal: NOT ENROLLED YET\r\n"),
+        "{result}"
+    );
+}
+
+#[test]
+fn an_agent_that_was_taken_over_does_not_wear_out_the_card() {
+    let board = Board::new();
+    let writes = |from: u64, to: u64| {
+        let each = (from..to).map(|second| {
+            board.report(Some(&format!("try {second}")), &[]);
+            board.sync_at(second)
+        });
+        let done: Vec<Synced> = each.collect();
+        let told = done.last().unwrap().problems.len();
+        (done.iter().map(|done| done.written).sum::<u32>(), told)
+    };
+    assert_eq!(writes(100, 120), (20, 0));
+    assert_eq!(writes(120, 300), (0, 1), "the rest is told and not written");
+    assert_eq!(writes(700, 710), (1, 1), "one in ten minutes");
+    // What says the same is no write, and handing over and shredding wait for nothing.
+    board.put("card/join.json", "the file");
+    assert!(board.sync_at(800).handed_over);
+    board.report(None, &["the file"]);
+    assert_eq!(board.sync_at(800).shredded, 1);
+    assert_eq!(board.sync_at(1400).written, 1);
+    // After a start of the system it begins anew, as with a file of another clock.
+    fs::remove_file(board.path("hand-over/written")).unwrap();
+    assert_eq!(writes(1, 21), (20, 0));
+    assert_eq!(writes(30, 31), (0, 1));
+    board.put("hand-over/written", "99999999999999999");
+    assert_eq!(writes(32, 33), (1, 0));
 }

@@ -12,7 +12,7 @@ use edgeseal_trust::id::{DeviceId, RoleName};
 use edgeseal_trust::registry::Device;
 use edgeseal_trust::replay::Delivery;
 use edgeseal_trust::time::UnixTime;
-use edgeseal_trust::token::Verified;
+use edgeseal_trust::token::{Rejection, Verified};
 use std::borrow::Cow;
 
 /// What the program gets, and how.
@@ -50,7 +50,13 @@ impl<'a> Program<'a> {
             }
             Outcome::Failed(failure) => Arrival::Failed(failure),
             Outcome::Rejected(why, sender) => {
-                self.refused(&message.publish, why.code(), sender, out)
+                let mut arrival = self.refused(&message.publish, why.code(), sender, out);
+                if let (Arrival::Rejected { unknown_key, .. }, Rejection::UnknownKey(kid)) =
+                    (&mut arrival, why)
+                {
+                    *unknown_key = Some(kid);
+                }
+                arrival
             }
             Outcome::Verified(verified, first) => self.verified(message, &verified, first, out),
         }
@@ -114,7 +120,12 @@ impl<'a> Program<'a> {
     ) -> Arrival<'a> {
         if self.rule.mode == Mode::Enforce {
             let rule = Some(self.rule);
-            return Arrival::Rejected { rule, code, sender };
+            return Arrival::Rejected {
+                rule,
+                code,
+                sender,
+                unknown_key: None,
+            };
         }
         if claims_a_sender(publish) {
             return rejected(Some(self.rule), TOPIC_VERIFIED);
@@ -275,6 +286,7 @@ pub(super) fn rejected<'a>(rule: Option<&'a Rule>, code: &'static str) -> Arriva
         rule,
         code,
         sender: None,
+        unknown_key: None,
     }
 }
 

@@ -11,6 +11,7 @@ use crate::gateway::rules::{Mode, Permissions, Rule, Rules};
 use crate::wire::Qos;
 use bytes::BytesMut;
 use edgeseal_trust::id::DeviceId;
+use edgeseal_trust::key::KeyId;
 use edgeseal_trust::registry::{Device, DeviceState, KeyState, PeerKey};
 use edgeseal_trust::replay::ConsumerId;
 use edgeseal_trust::token::{
@@ -63,6 +64,8 @@ pub enum Arrival<'a> {
         code: &'static str,
         /// Who sent it, where its signature verifies.
         sender: Option<DeviceId>,
+        /// By a key that the registry does not have: which one it says it is.
+        unknown_key: Option<KeyId>,
     },
     /// More than the program takes, without annotations too: acknowledge it on behalf of the program. A verdict
     /// may have been recorded for it.

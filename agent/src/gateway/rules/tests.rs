@@ -424,6 +424,19 @@ fn rules_are_said_in_words() {
         ),
         "{publish}"
     );
+    assert!(
+        publish.ends_with(
+            ". What waits longer than 60 s at the broker, in the session of a receiver that is away, \
+             is refused there as expired."
+        ),
+        "{publish}"
+    );
+    command.outgoing.lifetime_seconds = Some(7 * 86_400);
+    let publish = command.publish_sentence("site/+/cmd", &audience, 60);
+    assert!(
+        publish.contains("What waits longer than 7 days at the broker"),
+        "{publish}"
+    );
     assert_eq!(
         command.receive_sentence("site/+/cmd"),
         "A message received on site/+/cmd is delivered only when it verifies as a message, \

@@ -48,6 +48,13 @@ impl Rule {
             sentence.push_str(", vouching for others");
         }
         sentence.push('.');
+        if outgoing.kind == Kind::Message {
+            // How long a session is kept, its program says at CONNECT: no configuration knows it.
+            sentence.push_str(&format!(
+                " What waits longer than {} at the broker, in the session of a receiver that is away, is refused there as expired.",
+                span(seconds)
+            ));
+        }
         sentence
     }
 

@@ -166,11 +166,10 @@ impl Session {
                 self.inbound.waiting = Some(frame.clone());
                 Ok(())
             }
-            Step::Done(Arrival::Rejected { code, .. })
-                if code == UNKNOWN_KEY && self.is_held(&publish, &frame, around.now)? =>
-            {
-                Ok(())
-            }
+            Step::Done(Arrival::Rejected {
+                unknown_key: Some(kid),
+                ..
+            }) if self.is_held(&publish, &frame, kid, around.now)? => Ok(()),
             Step::Done(arrival) => self.arrived(&publish, arrival, around),
         }
     }
@@ -256,7 +255,9 @@ impl Session {
                 }
                 return Ok(());
             }
-            Arrival::Rejected { rule, code, sender } => {
+            Arrival::Rejected {
+                rule, code, sender, ..
+            } => {
                 let rule = rule.map_or(NO_RULE, |rule| rule.name.as_str());
                 add_code(&mut counts.rule(rule).rejected, code);
                 let topic = publish.topic.to_owned();
@@ -393,8 +394,6 @@ impl Session {
 }
 
 const NOT_AUTHORIZED: u8 = 0x87;
-/// Of [`Rejection::UnknownKey`](edgeseal_trust::token::Rejection::UnknownKey).
-const UNKNOWN_KEY: &str = "unknown-key";
 const TOO_LARGE: &str = "program-packet-size";
 /// Messages that a program may owe acknowledgements for before a broker of 3.1.1 is not read.
 const UNANSWERED: usize = 1024;

@@ -97,9 +97,24 @@ impl Session {
         if let Some(pings) = &mut self.upstream.pings {
             pings.heard();
         }
-        let qos = Qos::try_from((packet.flags >> 1) & 3)
-            .map_err(|_| Ending::broker_protocol("a PUBLISH of QoS 3 [MQTT-3.3.1-4]"))?;
-        let dup = packet.flags & DUP != 0;
+        qos_of(packet)?;
+        let inbound = &mut self.inbound;
+        match packet.packet_id {
+            // Acknowledgements are given in the order of what they are for (4.6).
+            Some(packet_id) if inbound.surplus.len() > 0 && !inbound.knows(packet_id) => {
+                inbound.surplus.keep_oversized(*packet)
+            }
+            _ => self.refuse_oversized(packet, around),
+        }
+    }
+
+    /// It is the turn of a packet that was too large.
+    pub(super) fn refuse_oversized(
+        &mut self,
+        packet: &Oversized,
+        around: &mut Surroundings<'_>,
+    ) -> Result<(), Ending> {
+        let (qos, dup) = (qos_of(packet)?, packet.flags & DUP != 0);
         let Some(packet_id) = packet.packet_id else {
             return Ok(());
         };
@@ -161,6 +176,11 @@ impl Session {
         pass_auth(frame, &mut self.local_output);
         Ok(())
     }
+}
+
+fn qos_of(packet: &Oversized) -> Result<Qos, Ending> {
+    Qos::try_from((packet.flags >> 1) & 3)
+        .map_err(|_| Ending::broker_protocol("a PUBLISH of QoS 3 [MQTT-3.3.1-4]"))
 }
 
 const DUP: u8 = 8;

@@ -4,14 +4,21 @@
 
 use super::ending::Ending;
 use super::{Phase, Session, Surroundings, Turn};
-use crate::gateway::packet::{Frame, Version};
+use crate::gateway::packet::{Frame, Oversized, Version};
 use std::collections::VecDeque;
 
 /// PUBLISH packets that the program does not get yet, in their order: it has no room, or the first of them is held.
 #[derive(Default)]
 pub(super) struct Surplus {
-    frames: VecDeque<Frame>,
+    waiting: VecDeque<Waiting>,
     octets: usize,
+}
+
+/// What waits for its turn.
+enum Waiting {
+    Frame(Frame),
+    /// Thrown away already; it is acknowledged behind what came before it.
+    Oversized(Oversized),
 }
 
 impl Surplus {
@@ -25,30 +32,39 @@ impl Surplus {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.frames.len()
+        self.waiting.len()
     }
 
     /// It was the first, and is again.
     pub(super) fn put_back(&mut self, frame: &Frame) {
         self.octets = self.octets.saturating_add(weight(frame));
-        self.frames.push_front(frame.detached());
+        self.waiting.push_front(Waiting::Frame(frame.detached()));
     }
 
     pub(super) fn keep(&mut self, frame: &Frame) -> Result<(), Ending> {
-        if self.frames.len() >= MOST {
+        self.push(Waiting::Frame(frame.detached()))
+    }
+
+    /// What is known of a packet that was too large.
+    pub(super) fn keep_oversized(&mut self, packet: Oversized) -> Result<(), Ending> {
+        self.push(Waiting::Oversized(packet))
+    }
+
+    fn push(&mut self, waiting: Waiting) -> Result<(), Ending> {
+        if self.waiting.len() >= MOST {
             return Err(Ending::broker_protocol(
                 "it sends far more than the Receive Maximum [MQTT-3.3.4-9]",
             ));
         }
-        self.octets = self.octets.saturating_add(weight(frame));
-        self.frames.push_back(frame.detached());
+        self.octets = self.octets.saturating_add(waiting.weight());
+        self.waiting.push_back(waiting);
         Ok(())
     }
 
-    fn take(&mut self) -> Option<Frame> {
-        let frame = self.frames.pop_front()?;
-        self.octets = self.octets.saturating_sub(weight(&frame));
-        Some(frame)
+    fn take(&mut self) -> Option<Waiting> {
+        let waiting = self.waiting.pop_front()?;
+        self.octets = self.octets.saturating_sub(waiting.weight());
+        Some(waiting)
     }
 }
 
@@ -74,11 +90,17 @@ impl Session {
     pub(super) fn hand_on_surplus(&mut self, around: &mut Surroundings<'_>) -> Result<(), Ending> {
         let mut turn = Turn::default();
         while turn.goes_on() && self.surplus_is_due() {
-            let Some(frame) = self.inbound.surplus.take() else {
-                break;
-            };
-            turn.took(frame.octets().len());
-            self.broker_publishes(frame, None, around)?;
+            match self.inbound.surplus.take() {
+                Some(Waiting::Frame(frame)) => {
+                    turn.took(frame.octets().len());
+                    self.broker_publishes(frame, None, around)?;
+                }
+                Some(Waiting::Oversized(packet)) => {
+                    turn.took(0);
+                    self.refuse_oversized(&packet, around)?;
+                }
+                None => break,
+            }
         }
         Ok(())
     }
@@ -98,6 +120,15 @@ impl Session {
 
     fn has_room(&self) -> bool {
         self.inbound.outstanding() < usize::from(self.upstream.receive_maximum)
+    }
+}
+
+impl Waiting {
+    fn weight(&self) -> usize {
+        match self {
+            Self::Frame(frame) => weight(frame),
+            Self::Oversized(_) => OVERHEAD_OCTETS,
+        }
     }
 }
 

@@ -127,13 +127,21 @@ fn mutated_packets_never_panic() {
 }
 
 fn seeds() -> Vec<Vec<u8>> {
-    let mut packets = Vec::new();
-    let mut add = |write: &dyn Fn(&mut BytesMut)| {
-        let mut bytes = BytesMut::new();
-        write(&mut bytes);
+    let mut packets = [connects(), publishes_and_subscribes()].concat();
+    for bytes in [
+        &[0x40, 4, 0, 7, 0x10, 0][..],
+        &[0x50, 2, 0, 7],
+        &[0x62, 3, 0, 7, 0x92],
+        &[0x70, 2, 0, 7],
+        &[0xc0, 0],
+        &[0xe0, 7, 0, 5, 0x11, 0, 0, 0, 9],
+    ] {
         packets.push(bytes.to_vec());
-    };
-    let pairs = || vec![("name".to_owned(), "value".to_owned()); 3];
+    }
+    packets
+}
+
+fn connects() -> Vec<Vec<u8>> {
     let mut connect = v4::Connect::new("client");
     connect.set_login("user", "password");
     connect.last_will = Some(v4::LastWill::new(
@@ -142,7 +150,7 @@ fn seeds() -> Vec<Vec<u8>> {
         rumqttc::QoS::AtLeastOnce,
         true,
     ));
-    add(&|bytes| drop(connect.write(bytes)));
+    let first = written(&|bytes| drop(connect.write(bytes)));
     let connect = v5::Connect {
         keep_alive: 5,
         client_id: "client".into(),
@@ -161,7 +169,13 @@ fn seeds() -> Vec<Vec<u8>> {
         None,
     ));
     let login = Some(v5::Login::new("user", "password"));
-    add(&|bytes| drop(connect.write(&will, &login, bytes)));
+    vec![
+        first,
+        written(&|bytes| drop(connect.write(&will, &login, bytes))),
+    ]
+}
+
+fn publishes_and_subscribes() -> Vec<Vec<u8>> {
     let publish = v5::Publish {
         pkid: 9,
         ..v5::Publish::new(
@@ -178,7 +192,6 @@ fn seeds() -> Vec<Vec<u8>> {
             }),
         )
     };
-    add(&|bytes| drop(publish.write(bytes)));
     let filters = ["a/+", "b/#"].map(|filter| v5::Filter::new(filter, QoS::AtLeastOnce));
     let properties = v5::SubscribeProperties {
         id: Some(300),
@@ -188,27 +201,29 @@ fn seeds() -> Vec<Vec<u8>> {
         pkid: 3,
         ..v5::Subscribe::new_many(filters, Some(properties))
     };
-    add(&|bytes| drop(subscribe.write(bytes)));
     let unsubscribe = v5::Unsubscribe {
         pkid: 4,
         filters: vec!["a/+".into(), "b/#".into()],
         properties: None,
     };
-    add(&|bytes| drop(unsubscribe.write(bytes)));
-    let unsubscribe = v4::Unsubscribe {
+    let unsubscribe_4 = v4::Unsubscribe {
         pkid: 4,
         topics: vec!["a/+".into(), "b/#".into()],
     };
-    add(&|bytes| drop(unsubscribe.write(bytes)));
-    for bytes in [
-        &[0x40, 4, 0, 7, 0x10, 0][..],
-        &[0x50, 2, 0, 7],
-        &[0x62, 3, 0, 7, 0x92],
-        &[0x70, 2, 0, 7],
-        &[0xc0, 0],
-        &[0xe0, 7, 0, 5, 0x11, 0, 0, 0, 9],
-    ] {
-        packets.push(bytes.to_vec());
-    }
-    packets
+    vec![
+        written(&|bytes| drop(publish.write(bytes))),
+        written(&|bytes| drop(subscribe.write(bytes))),
+        written(&|bytes| drop(unsubscribe.write(bytes))),
+        written(&|bytes| drop(unsubscribe_4.write(bytes))),
+    ]
+}
+
+fn written(write: &dyn Fn(&mut BytesMut)) -> Vec<u8> {
+    let mut bytes = BytesMut::new();
+    write(&mut bytes);
+    bytes.to_vec()
+}
+
+fn pairs() -> Vec<(String, String)> {
+    vec![("name".to_owned(), "value".to_owned()); 3]
 }

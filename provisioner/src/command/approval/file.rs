@@ -2,7 +2,7 @@
 
 use crate::error::{CommandError, Result};
 use crate::input;
-use crate::registry::replace_file;
+use crate::registry::{APPROVALS_OCTETS, replace_file};
 use edgeseal_trust::document::Document;
 use edgeseal_trust::enrollment::Approval;
 use std::path::Path;
@@ -13,7 +13,7 @@ use std::path::Path;
 /// It cannot be read, or a line is none.
 pub(super) fn read(path: &Path) -> Result<Vec<(Vec<u8>, Approval)>> {
     let octets =
-        input::read(path, MOST_OCTETS).map_err(|why| CommandError::io("read", path, &why))?;
+        input::read(path, APPROVALS_OCTETS).map_err(|why| CommandError::io("read", path, &why))?;
     let mut approvals = Vec::new();
     for (number, line) in (1_usize..).zip(octets.split(|octet| *octet == b'\n')) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
@@ -47,6 +47,11 @@ pub(super) fn write<'a>(path: &Path, documents: impl Iterator<Item = &'a [u8]>) 
         octets.extend_from_slice(document);
         octets.push(b'\n');
     }
+    if octets.len() > APPROVALS_OCTETS {
+        let reason = format!("more than {APPROVALS_OCTETS} octets of approvals");
+        return Err(CommandError::no("too-many", reason)
+            .hint("give them in several files: edgeseal approval give ID --to FILE"));
+    }
     replace_file(path, &octets)
 }
 
@@ -62,6 +67,3 @@ pub(super) fn judge_target(path: &Path) -> Result<()> {
     }
     Ok(())
 }
-
-/// Some 50,000 approvals.
-const MOST_OCTETS: usize = 64 << 20;

@@ -158,5 +158,5 @@ pub(super) const FORMAT: u64 = 1;
 pub(super) const REGISTRY: &str = "registry";
 pub(super) const KEYS: &str = "keys";
 const ABOUT: &str = "backup.json";
-/// The largest file of a registry.
-const FILE_OCTETS: usize = 64 << 20;
+/// The largest file of a registry: approvals.
+const FILE_OCTETS: usize = crate::registry::APPROVALS_OCTETS;

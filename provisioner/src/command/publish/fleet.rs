@@ -7,7 +7,7 @@ use edgeseal_trust::document::{
 };
 use edgeseal_trust::id::DeviceId;
 use edgeseal_trust::limits;
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Every shard as it would be published now, in the order of indices.
 pub(crate) struct Fleet {
@@ -61,6 +61,58 @@ impl Fleet {
             .map(|(digest, octets)| (*digest, octets.as_slice()))
     }
 
+    /// The devices that were published with what they would lose by this, although nobody took it from them: their lines of
+    /// `approvals.jsonl` were lost.
+    ///
+    /// # Errors
+    /// The last publish cannot be read.
+    pub(crate) fn approvals_lost(
+        &self,
+        registry: &Registry,
+        last: Option<&Manifest>,
+    ) -> Result<Vec<DeviceId>> {
+        let Some(last) = last else {
+            return Ok(Vec::new());
+        };
+        let count = last.shard_count();
+        let indices: BTreeSet<u32> = self.held.ids().map(|id| shard_of(id, count)).collect();
+        let mut lost = Vec::new();
+        for (index, digest) in (0..).zip(&last.shards) {
+            if !indices.contains(&index) {
+                continue;
+            }
+            let entries = shard(registry, *digest)?.into_devices().into_iter();
+            let entries = entries.filter(|entry| registry.is_lost(entry, &self.held));
+            lost.extend(entries.map(|entry| entry.id));
+        }
+        lost.sort();
+        Ok(lost)
+    }
+
+    /// Refuses a registry that lacks approvals by which devices were published: they would be cut off without a word.
+    ///
+    /// # Errors
+    /// It does, or the last publish cannot be read.
+    pub(crate) fn judge_no_approval_lost(
+        &self,
+        registry: &Registry,
+        last: Option<&Manifest>,
+    ) -> Result<()> {
+        let lost = self.approvals_lost(registry, last)?;
+        let Some(first) = lost.first() else {
+            return Ok(());
+        };
+        let count = lost.len();
+        let reason = format!(
+            "{count} devices that were published would lose a role that several persons gave, {first} among them: \
+             their lines of approvals.jsonl are not there any more"
+        );
+        Err(CommandError::configuration("approvals-lost", reason).hint(
+            "restore approvals.jsonl of the registry (git checkout, or your backup); or approve them anew: edgeseal approval give \
+             --all --keys DIR; or let them go: edgeseal publish --drop-unapproved",
+        ))
+    }
+
     /// Refuses a registry that lacks devices which were published: a file of it was lost. Devices
     /// are revoked, never removed.
     ///
@@ -108,13 +160,7 @@ pub(crate) fn changed_devices(
         if now.contains(digest) {
             continue;
         }
-        let octets = registry.shard(*digest)?;
-        let shard = Shard::reload(&octets).map_err(|why| {
-            let reason = format!("published/shard/{digest}.json: {why}");
-            CommandError::configuration("registry-corrupt", reason)
-                .hint("restore published/ (git checkout, or your backup)")
-        })?;
-        for entry in shard.into_devices() {
+        for entry in shard(registry, *digest)?.into_devices() {
             before.insert(entry.id.clone(), entry);
         }
     }
@@ -134,6 +180,15 @@ pub(crate) fn changed_devices(
     }
     before.retain(|id, _| !same.contains(id));
     Ok((changed, before.into_keys().collect()))
+}
+
+/// A shard of the last publish.
+fn shard(registry: &Registry, digest: Digest) -> Result<Shard> {
+    Shard::reload(&registry.shard(digest)?).map_err(|why| {
+        let reason = format!("published/shard/{digest}.json: {why}");
+        CommandError::configuration("registry-corrupt", reason)
+            .hint("restore published/ (git checkout, or your backup)")
+    })
 }
 
 /// Whether devices of the registry differ from what was published last.

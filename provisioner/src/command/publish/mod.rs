@@ -62,6 +62,9 @@ pub(crate) struct Args {
     /// Do not ask when the clock is before the last manifest, or what --from changes
     #[arg(long)]
     yes: bool,
+    /// Publish although approvals by which devices were published are gone from the registry: these devices lose their roles
+    #[arg(long, conflicts_with_all = ["again", "refresh"])]
+    drop_unapproved: bool,
     /// Hand the last publish out again; nothing is signed
     #[arg(long, conflicts_with = "days")]
     again: bool,
@@ -73,7 +76,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", requires = "refresh")]
     from: Option<u64>,
     /// Publish this prepared manifest, now that it has its signatures
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["again", "refresh", "days", "sequence"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["again", "refresh", "days", "sequence", "drop_unapproved"])]
     signed: Option<PathBuf>,
     /// Put every shard on the broker, also those that it should have
     #[arg(long)]
@@ -135,6 +138,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
             days: args.days,
             sequence: args.sequence,
             yes: args.yes,
+            drop_unapproved: args.drop_unapproved,
             refresh: args.refresh,
             older,
         };

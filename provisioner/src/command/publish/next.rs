@@ -26,6 +26,8 @@ pub(crate) struct Wish {
     pub(crate) sequence: Option<u64>,
     /// Do not ask when the clock is before the last manifest.
     pub(crate) yes: bool,
+    /// Publish although devices lose what their approvals, which are not in the registry any more, gave them.
+    pub(crate) drop_unapproved: bool,
     /// The content of the last manifest once more, whatever the registry says by now.
     pub(crate) refresh: bool,
     /// With `refresh`: of this manifest instead, which was published before the last one.
@@ -162,6 +164,9 @@ fn draft(
     match (fleet, last) {
         (Some(fleet), _) => {
             fleet.judge_nothing_lost(registry, last)?;
+            if !wish.drop_unapproved {
+                fleet.judge_no_approval_lost(registry, last)?;
+            }
             manifest.shards = fleet.digests();
         }
         (None, Some(last)) => {

@@ -32,11 +32,11 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     registry.role(&args.name)?;
     let keys = registry.root()?.content().registrar.keys().len();
-    if usize::try_from(args.count).is_ok_and(|count| count > keys) {
-        let reason = format!(
-            "{} approvals, and the root names {keys} registrar keys",
-            args.count
-        );
+    // A change of the rule waits for as many as the rule asks for: that must be possible too.
+    let rule = registry.rule(&args.name).map_or(0, |rule| rule.approvals);
+    let asked = rule.max(args.count);
+    if usize::try_from(asked).is_ok_and(|asked| asked > keys) {
+        let reason = format!("{asked} approvals, and the root names {keys} registrar keys");
         return Err(CommandError::no("approvals-impossible", reason).hint(
             "give each person a registrar key of their own first: edgeseal registrar rotate --keep-old",
         ));

@@ -183,7 +183,8 @@ impl PreparedRoot {
     /// there.
     ///
     /// # Errors
-    /// Signatures are missing, another root has this version, or it does not follow the newest.
+    /// Signatures are missing, another root has this version, it does not follow the newest, or a rule that was set since could
+    /// not be met under it.
     pub(crate) fn accept(&self, registry: &mut Registry) -> Result<Document<Root>> {
         let newest = registry.root()?;
         let octets: &[u8] = &self.octets;
@@ -202,6 +203,7 @@ impl PreparedRoot {
             )
         })?;
         if !update.new_roots.is_empty() {
+            registry.judge_registrars(newest.content(), update.root.content())?;
             registry.keep_root(&update.root)?;
         }
         Ok(update.root)

@@ -71,7 +71,7 @@ pub(crate) struct Args {
 /// before anything is written.
 ///
 /// # Errors
-/// The root could not be succeeded, no root key is at hand, or the answer is no.
+/// The root could not be succeeded, or a role's rule not be met under it; no root key is at hand, or the answer is no.
 pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     let mut registry = context.open(Access::Edit)?;
     let before = registry.root()?;
@@ -100,6 +100,7 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         threshold: args.registrar_threshold,
     };
     let after = next_root(old, &root, &registrar, clock::now(), args.days)?;
+    registry.judge_registrars(old, &after)?;
     let path = args.to.clone().unwrap_or(default_path(after.version));
     let what = changes(old, &after);
     if !args.yes {

@@ -59,6 +59,11 @@ impl HeldBack {
         }
     }
 
+    /// The devices that are held back.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = &DeviceId> {
+        self.devices.keys()
+    }
+
     /// How a device is held back.
     pub(crate) fn of(&self, id: &DeviceId) -> Option<&Missing> {
         self.devices.get(id)
@@ -125,6 +130,22 @@ impl Registry {
             });
             is_held || !is_given || !is_covered
         })
+    }
+
+    /// Whether a device that was published as `entry` would be published with less although nobody took anything from it: whatever
+    /// verb takes or gives a role leaves a line, so a line was lost.
+    pub(crate) fn is_lost(&self, entry: &DeviceEntry, held: &HeldBack) -> bool {
+        let device = self.devices.get(&entry.id);
+        let Some((missing, device)) = held.of(&entry.id).zip(device) else {
+            return false;
+        };
+        let was_member = is_believed(entry.state) && live(entry).any(|kid| is_kept(device, kid));
+        let waits = self.approvals.row(device);
+        let waits = waits.and_then(|row| row.waits.as_ref());
+        let is_noted = waits.is_some_and(|waits| waits.roles == missing.roles);
+        let mut had = entry.roles.iter();
+        let had_one = had.any(|role| missing.roles.contains(role));
+        was_member && (missing.whole || (had_one && !is_noted))
     }
 
     /// Why a device has the roles that several persons give.

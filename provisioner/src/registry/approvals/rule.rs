@@ -3,7 +3,9 @@
 
 use super::note::live_keys;
 use super::{Approvals, Proposal, Rule};
+use crate::error::{CommandError, Result};
 use crate::registry::Registry;
+use edgeseal_trust::document::Root;
 use edgeseal_trust::id::{DeviceId, RoleName};
 use edgeseal_trust::registry::{DeviceState, Role};
 
@@ -59,6 +61,31 @@ impl Registry {
         };
         self.changed.roles |= change != RuleChange::Unchanged;
         change
+    }
+
+    /// Refuses a root that names fewer registrar keys than the one before and than a rule asks for: no device could come to the
+    /// role any more, and the rule could not even be ended.
+    ///
+    /// # Errors
+    /// `approvals-impossible`.
+    pub(crate) fn judge_registrars(&self, before: &Root, after: &Root) -> Result<()> {
+        let keys = |root: &Root| u32::try_from(root.registrar.keys().len()).unwrap_or(u32::MAX);
+        let (had, keys) = (keys(before), keys(after));
+        if keys >= had {
+            return Ok(());
+        }
+        let mut rules = self.approvals.rules.iter();
+        let Some((name, rule)) = rules.find(|(_, rule)| rule.approvals > keys) else {
+            return Ok(());
+        };
+        let needed = rule.approvals;
+        let reason = format!(
+            "the role {name} asks for {needed} approvals, and this root would name {keys} registrar keys"
+        );
+        Err(CommandError::no("approvals-impossible", reason).hint(format!(
+            "let another key come in the same step (edgeseal registrar rotate --replace KID, or --add-registrar FILE), \
+             or lower the rule before, while {needed} can still approve it: edgeseal role approvals {name} {keys}"
+        )))
     }
 
     /// The devices that have the role, and keep it under a rule that is about to be made.

@@ -43,9 +43,7 @@ impl Judgement<'_> {
         trace.passed(Check::Signature, format_args!("verifies"));
         let claims = Claims::read(octets, Profile::Message)?;
         let message = claims.message.as_ref().ok_or(Rejection::ClaimsJson)?;
-        if rule.kind == Kind::Retained && message.payload_hash == *PayloadHash::EMPTY.octets() {
-            return Err(Rejection::ClaimValue("phs").into()); // a deletion is a message
-        }
+        self.expect_no_deletion(message)?;
         trace.passed(Check::Claims, format_args!("complete, jti {}", claims.id));
         self.receiver.expect_sender(peer, &claims, rule.kind)?;
         trace.passed(
@@ -103,6 +101,15 @@ impl Judgement<'_> {
             captured_at: message.captured_at,
             vouched: message.vouched,
         })
+    }
+
+    /// A deletion is a message.
+    fn expect_no_deletion(&self, message: &MessageClaims<'_>) -> Result<(), Rejection> {
+        let is_statement = self.received.rule.kind == Kind::Retained;
+        if is_statement && message.payload_hash == *PayloadHash::EMPTY.octets() {
+            return Err(Rejection::ClaimValue("phs"));
+        }
+        Ok(())
     }
 
     fn audience(&self, claims: &Claims<'_>) -> Result<(Audience, Addressed), Rejection> {

@@ -190,7 +190,7 @@ pub(super) fn rules() -> Rules {
     ])
 }
 
-/// Keys of the seeds 1 to 3 belong to the devices `one` to `three`; the last one is not in the registry.
+/// Keys of the seeds 1 to 8 belong to the devices `one` to `eight`; only the first two are in the registry.
 pub(super) fn engine(seed: u8) -> Engine {
     let bounds = Bounds {
         consumers: 16,
@@ -209,7 +209,9 @@ pub(super) fn engine(seed: u8) -> Engine {
 
 /// Trust data with the keys of these seeds.
 pub(super) fn in_force(own: u8, seeds: &[u8]) -> InForce {
-    let names = ["", "one", "two", "three"];
+    let names = [
+        "", "one", "two", "three", "four", "five", "six", "seven", "eight",
+    ];
     let peers = seeds.iter().chain([&own]).map(|seed| PeerKey {
         key: key(*seed).public().clone(),
         state: KeyState::Active,

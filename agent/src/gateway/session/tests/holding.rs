@@ -62,7 +62,7 @@ fn it_is_rejected_when_nobody_knows_the_key_in_time() {
     line.wait(std::time::Duration::from_millis(1));
     assert_eq!(line.broker_got(), ["puback 1 00", "pubrec 2 87"]);
     assert_eq!((delivered(&mut line).len(), rejected(&mut line)), (0, 3));
-    // Strangers delay nobody more often than once a minute.
+    // The same stranger delays nobody again.
     line.broker_sends(&from_three(&mut three, 1, 3, "x"));
     assert_eq!(line.broker_got(), ["puback 3 00"]);
 }
@@ -153,21 +153,104 @@ fn an_end_of_the_agent_waits_for_nothing_that_is_held() {
     assert_eq!(line.closed_by(), ["stopped"]);
 }
 
+/// A message by device `name` with the key of this seed, signed now.
+fn from(line: &Line, seed: u8, name: &str, id: u16) -> Vec<u8> {
+    let topic = format!("site/{name}/a");
+    let mut desk = Desk::new(seed);
+    desk.now = line.desk.now;
+    desk.sends(&message(1, id, &topic, "x"), V5)
+}
+
 #[test]
-fn a_minute_later_another_one_is_held() {
+fn one_stranger_who_sends_on_and_on_takes_the_turn_of_nobody() {
     let mut line = Line::running(V5);
-    let mut three = Desk::new(3);
-    line.broker_sends(&from_three(&mut three, 1, 1, "x"));
-    line.wait_seconds(30);
+    for minute in 0..5 {
+        let octets = from(&line, 8, "eight", minute + 1);
+        line.broker_sends(&octets);
+        line.wait_seconds(if minute == 0 { 3 } else { 0 });
+        assert_eq!(rejected(&mut line), u64::from(minute) + 1);
+        line.wait_seconds(25);
+        line.program_sends(PINGREQ);
+        line.broker_sends(PINGRESP);
+        line.wait_seconds(25);
+        line.program_sends(PINGREQ);
+        line.broker_sends(PINGRESP);
+    }
+    line.program_got();
+    let octets = from(&line, 8, "eight", 10);
+    line.broker_sends(&octets);
+    let octets = from(&line, 3, "three", 11);
+    line.broker_sends(&octets);
+    learns(&mut line, &[2, 3]);
+    assert_eq!(delivered(&mut line), ["publish 11 1 site/three/a x"]);
+}
+
+#[test]
+fn many_strangers_hold_up_three_times_and_then_once_a_minute() {
+    let mut line = Line::running(V5);
+    let names = ["", "", "", "three", "four", "five", "six", "seven", "eight"];
+    let held = |seed: u8, line: &mut Line| {
+        let before = rejected(line);
+        let octets = from(line, seed, names[usize::from(seed)], seed.into());
+        line.broker_sends(&octets);
+        let is_held = rejected(line) == before;
+        line.wait_seconds(5);
+        assert_eq!(rejected(line), before + 1);
+        is_held
+    };
+    assert_eq!(
+        [3, 4, 5, 6, 7].map(|seed| held(seed, &mut line)),
+        [true, true, true, false, false]
+    );
     line.program_sends(PINGREQ);
     line.broker_sends(PINGRESP);
-    line.wait_seconds(29);
-    line.broker_sends(&from_three(&mut three, 1, 2, "x"));
-    assert_eq!(rejected(&mut line), 2);
-    line.wait_seconds(1);
-    line.program_got();
-    line.broker_sends(&from_three(&mut three, 1, 3, "x"));
-    assert_eq!(rejected(&mut line), 2);
+    line.wait_seconds(20);
+    line.program_sends(PINGREQ);
+    line.broker_sends(PINGRESP);
+    line.wait_seconds(20);
+    assert_eq!(
+        [8, 7].map(|seed| held(seed, &mut line)),
+        [true, false],
+        "{:?}",
+        line.notes
+    );
+}
+
+#[test]
+fn who_has_waited_behind_a_stranger_does_not_wait_again() {
+    let mut line = Line::running(V5);
+    for (seed, name) in [(3, "three"), (4, "four"), (5, "five")] {
+        let octets = from(&line, seed, name, seed.into());
+        line.broker_sends(&octets);
+    }
+    line.broker_sends(&Desk::new(2).sends(&message(1, 9, "site/two/a", "two"), V5));
+    line.wait_seconds(3);
+    assert_eq!(delivered(&mut line), ["publish 9 1 site/two/a two"]);
+    assert_eq!(rejected(&mut line), 3);
+}
+
+#[test]
+fn what_is_too_large_is_acknowledged_behind_what_is_held() {
+    let mut line = Line::running(V5);
+    let large = "x".repeat(80_000);
+    let octets = from(&line, 3, "three", 1);
+    line.broker_sends(&octets);
+    for (level, id) in [(1, 2), (2, 3), (0, 0)] {
+        line.broker_sends(&publish(&message(level, id, "site/two/a", &large), V5));
+    }
+    line.broker_sends(&Desk::new(2).sends(&message(1, 4, "site/two/a", "two"), V5));
+    assert_eq!(line.broker_got(), [""; 0]);
     learns(&mut line, &[2, 3]);
-    assert_eq!(delivered(&mut line), [format!("publish 3 1 {TOPIC} x")]);
+    assert_eq!(
+        delivered(&mut line),
+        ["publish 1 1 site/three/a x", "publish 4 1 site/two/a two"]
+    );
+    assert_eq!(line.broker_got(), ["pubrec 3 87"]);
+    line.program_sends(&puback(1, 0, V5));
+    line.program_sends(&puback(4, 0, V5));
+    assert_eq!(
+        line.broker_got(),
+        ["puback 1 00", "puback 2 00", "puback 4 00"]
+    );
+    assert_eq!(line.session.buffered_octets(), 0);
 }
