@@ -180,6 +180,34 @@ fn a_file_of_approvals_that_is_damaged_or_of_another_domain_is_refused() {
     assert_eq!(published(&place)["gate"], "Pending");
 }
 
+#[test]
+fn one_damaged_approval_among_many_is_found() {
+    let place = farm();
+    let mut csv = "id,x,roles\n".to_owned();
+    for number in 0..150 {
+        let x = data_encoding::BASE64URL_NOPAD.encode(&key(number + 100).public().octets());
+        csv.push_str(&format!("door-{number:03},{x},door\n"));
+    }
+    place.write("fleet.csv", csv);
+    for line in [
+        "device add --csv fleet.csv",
+        "approval give --all --keys keys --yes",
+        "approval give --all --keys key-2 --yes",
+    ] {
+        place.run(line).succeeded();
+    }
+    assert_eq!(published(&place)["door-149"], "Active door");
+    let whole = place.read(FILE);
+    for id in ["door-000", "door-070", "door-149"] {
+        let row = whole.lines().find(|row| row.contains(id)).unwrap();
+        let damaged = row.replacen(r#"\"signature\":\""#, r#"\"signature\":\"AA"#, 1);
+        assert_ne!(damaged, row);
+        place.write(FILE, whole.replace(row, &damaged));
+        let said = publish(&place, "").refused(78, "registry-corrupt");
+        assert!(said.contains(&format!("the approval of {id}:")), "{said}");
+    }
+}
+
 fn newest_kid(place: &Place) -> String {
     let shown = place.run("root show --json").json();
     let newest = shown["roots"].as_array().unwrap().iter();
