@@ -77,6 +77,12 @@ fn a_root_that_was_prepared_before_the_rule_is_judged_when_it_is_accepted() {
     place
         .run("root accept next")
         .refused(1, "approvals-impossible");
+    // Once the rule is there, no such root is prepared at all.
+    let rotate = rotate.replace("next", "other");
+    place
+        .run(&format!("{rotate} --remove-registrar {}", kid(&place)))
+        .refused(1, "approvals-impossible");
+    assert!(!place.path("other").exists());
     let shown = place.run("root show --json").json();
     assert_eq!(shown["roots"].as_array().unwrap().len(), 1);
 }
