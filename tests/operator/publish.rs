@@ -68,7 +68,7 @@ fn status_says_what_devices_do_not_know_yet() {
     place.publish();
     assert_eq!(
         unpublished(),
-        serde_json::json!({ "devices": [], "lost": [], "tables": false })
+        serde_json::json!({ "devices": [], "lost": [], "unapproved": [], "tables": false })
     );
     assert!(
         place

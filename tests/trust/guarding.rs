@@ -77,6 +77,12 @@ fn a_root_that_was_prepared_before_the_rule_is_judged_when_it_is_accepted() {
     place
         .run("root accept next")
         .refused(1, "approvals-impossible");
+    // Once the rule is there, no such root is prepared at all.
+    let rotate = rotate.replace("next", "other");
+    place
+        .run(&format!("{rotate} --remove-registrar {}", kid(&place)))
+        .refused(1, "approvals-impossible");
+    assert!(!place.path("other").exists());
     let shown = place.run("root show --json").json();
     assert_eq!(shown["roots"].as_array().unwrap().len(), 1);
 }
@@ -178,6 +184,34 @@ fn a_file_of_approvals_that_is_damaged_or_of_another_domain_is_refused() {
         .refused(1, "domain");
     assert_eq!(place.read(FILE), before);
     assert_eq!(published(&place)["gate"], "Pending");
+}
+
+#[test]
+fn one_damaged_approval_among_many_is_found() {
+    let place = farm();
+    let mut csv = "id,x,roles\n".to_owned();
+    for number in 0..150 {
+        let x = data_encoding::BASE64URL_NOPAD.encode(&key(number + 100).public().octets());
+        csv.push_str(&format!("door-{number:03},{x},door\n"));
+    }
+    place.write("fleet.csv", csv);
+    for line in [
+        "device add --csv fleet.csv",
+        "approval give --all --keys keys --yes",
+        "approval give --all --keys key-2 --yes",
+    ] {
+        place.run(line).succeeded();
+    }
+    assert_eq!(published(&place)["door-149"], "Active door");
+    let whole = place.read(FILE);
+    for id in ["door-000", "door-070", "door-149"] {
+        let row = whole.lines().find(|row| row.contains(id)).unwrap();
+        let damaged = row.replacen(r#"\"signature\":\""#, r#"\"signature\":\"AA"#, 1);
+        assert_ne!(damaged, row);
+        place.write(FILE, whole.replace(row, &damaged));
+        let said = publish(&place, "").refused(78, "registry-corrupt");
+        assert!(said.contains(&format!("the approval of {id}:")), "{said}");
+    }
 }
 
 fn newest_kid(place: &Place) -> String {

@@ -89,7 +89,6 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
         threshold: None,
     };
     let after = next_root(old, &Change::default(), &registrar, clock::now(), args.days)?;
-    registry.judge_registrars(old, &after)?;
     let path = args.to.clone().unwrap_or(default_path(after.version));
     let what = changes(old, &after);
     if !args.yes {
