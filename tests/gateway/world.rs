@@ -3,8 +3,9 @@
 use crate::broker::Broker;
 use crate::domain::{self, Domain};
 use crate::hands::Hands;
-use crate::process::{Running, free_port, until};
+use crate::process::{Running, finished, free_port, until};
 use crate::wire::Wire;
+use serde_json::Value;
 use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -252,6 +253,13 @@ impl Device {
         fs::write(self.config(), text).unwrap();
     }
 
+    /// Runs a verb of its agent's program, its words parted by spaces, and gives what it says as JSON.
+    pub(crate) fn verb(&self, line: &str) -> Value {
+        let mut command = domain::agent(&self.config());
+        let said = finished(command.arg("--json").args(line.split(' ')));
+        serde_json::from_slice(&said).unwrap()
+    }
+
     /// The end of what its agent wrote.
     pub(crate) fn said(&self) -> String {
         self.agent().said()
@@ -281,7 +289,7 @@ impl Device {
 }
 
 /// Whole seconds.
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since.unwrap().as_secs()
 }

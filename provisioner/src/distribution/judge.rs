@@ -78,7 +78,7 @@ fn ahead(theirs: &Document<Manifest>, ours: Option<&Document<Manifest>>) -> Comm
     );
     CommandError::no("broker-ahead", reason).hint(format!(
         "another copy of the registry has published: get its state (git pull, or your backup). If there is none: \
-         edgeseal publish --sequence {}; if a registrar key may be stolen: edgeseal registrar rotate",
+         edgeseal publish --sequence {}; if a registrar key may be stolen: edgeseal registrar rotate --compromised",
         sequence.saturating_add(1)
     ))
 }

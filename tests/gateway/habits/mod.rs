@@ -4,10 +4,12 @@ mod bridges;
 mod commands;
 mod mixed;
 mod proxy;
+mod rotation;
 mod start_up;
 mod states;
 
 use crate::broker::Broker;
+use crate::domain::Domain;
 use crate::packet::{self, Connect, PUBACK, PUBLISH, Publish};
 use crate::raw::Raw;
 use crate::world::{Device, Setup};
@@ -17,6 +19,7 @@ use tempfile::TempDir;
 struct Place {
     // In this order they end.
     devices: Vec<Device>,
+    domain: Domain,
     broker: Broker,
     _directory: TempDir,
 }
@@ -36,9 +39,11 @@ impl Place {
         let directory = tempfile::Builder::new().prefix("edgeseal-gw-").tempdir();
         let directory = directory.unwrap();
         let broker = Broker::start(&directory.path().join("broker"), false);
-        let devices = Device::set_up(directory.path(), devices(broker.port()));
+        let domain = Domain::found(&directory.path().join("domain"));
+        let devices = Device::joined(&domain, directory.path(), devices(broker.port()));
         Self {
             devices,
+            domain,
             broker,
             _directory: directory,
         }

@@ -8,41 +8,26 @@ use crate::world::{End, is_direct};
 use std::collections::BTreeMap;
 
 #[test]
-fn home_assistant_gets_every_retained_configuration_at_every_start() {
+fn home_assistant_gets_every_retained_configuration_at_every_start_and_over_a_rotation() {
     if is_direct() {
         return; // a broker alone keeps what it keeps
     }
     let mut place = Place::new(&[("alpha", STATES), ("beta", STATES)]);
-    let configurations = configure(place.port("alpha"));
-    let at = At::Tcp(place.port("beta"));
-    for start in 1..=5 {
-        if start == 4 {
-            // The order of statements is remembered over this; what is equal is accepted again.
-            place.device("beta").stop(End::Kill);
-            place.device("beta").start();
-        }
-        // As Home Assistant does: a new session each time, under the same name.
-        let home = Plan::new(program(), 5, at.clone(), "home-assistant");
-        let home = home.filter("homeassistant/#", 1).start();
-        home.wait(&format!("all configurations at start {start}"), |events| {
-            client::messages_of(events).count() >= configurations.len()
-        });
-        let got = home.messages();
-        assert!(got.iter().all(|at| at.retain), "start {start}");
-        for message in &got {
-            let marks = [said(message, "verdict"), said(message, "sender")];
-            assert_eq!(marks, ["retained", "alpha"], "{message:?}");
-        }
-        assert_eq!(got.len(), configurations.len(), "start {start}");
-        let got: BTreeMap<_, _> = got.into_iter().map(|at| (at.topic, at.payload)).collect();
-        let missing = configurations
-            .iter()
-            .filter(|(topic, payload)| got.get(*topic) != Some(payload));
-        assert_eq!(missing.collect::<Vec<_>>(), [], "start {start}");
-        let events = home.log.events();
-        assert!(!events.contains(&Event::Disconnected), "start {start}");
-        home.quit();
-    }
+    place.names_its_broker();
+    let mut configurations = configure(place.port("alpha"), CONFIGURATIONS, "first");
+    starts(&mut place, 1, &configurations);
+    starts(&mut place, 2, &configurations);
+    place.rotates("alpha");
+    starts(&mut place, 3, &configurations);
+    // What it says by its next key goes before, and what it said by the old one stays.
+    let again = configure(place.port("alpha"), CONFIGURATIONS / 10, "second");
+    configurations.extend(again);
+    place.retires("alpha");
+    starts(&mut place, 4, &configurations);
+    // The order of statements is remembered over this; what is equal is accepted again.
+    place.device("beta").stop(End::Kill);
+    place.device("beta").start();
+    starts(&mut place, 5, &configurations);
 }
 
 #[test]
@@ -100,14 +85,38 @@ fn availability_is_online_and_then_a_will_that_latecomers_see() {
     home.quit();
 }
 
-/// Two thousand retained configurations by topic.
-fn configure(port: u16) -> BTreeMap<String, String> {
+/// Home Assistant starts: a new session each time, under the same name, and every configuration is told.
+fn starts(place: &mut Place, start: usize, configurations: &BTreeMap<String, String>) {
+    let at = At::Tcp(place.port("beta"));
+    let home = Plan::new(program(), 5, at, "home-assistant");
+    let home = home.filter("homeassistant/#", 1).start();
+    home.wait(&format!("all configurations at start {start}"), |events| {
+        client::messages_of(events).count() >= configurations.len()
+    });
+    let got = home.messages();
+    assert!(got.iter().all(|at| at.retain), "start {start}");
+    for message in &got {
+        let marks = [said(message, "verdict"), said(message, "sender")];
+        assert_eq!(marks, ["retained", "alpha"], "{message:?}");
+    }
+    assert_eq!(got.len(), configurations.len(), "start {start}");
+    let got: BTreeMap<_, _> = got.into_iter().map(|at| (at.topic, at.payload)).collect();
+    let missing = configurations
+        .iter()
+        .filter(|(topic, payload)| got.get(*topic) != Some(payload));
+    assert_eq!(missing.collect::<Vec<_>>(), [], "start {start}");
+    let events = home.log.events();
+    assert!(!events.contains(&Event::Disconnected), "start {start}");
+    home.quit();
+}
+
+/// So many retained configurations by topic.
+fn configure(port: u16, count: usize, edition: &str) -> BTreeMap<String, String> {
     let mut raw = Raw::connect(port, &Connect::new(5, "zigbee2mqtt")).0;
     let mut configurations = BTreeMap::new();
-    for number in 0..CONFIGURATIONS {
+    for number in 0..count {
         let topic = format!("homeassistant/sensor/alpha/{number}/config");
-        let payload =
-            format!("{{\"unique_id\":\"alpha-{number}\",\"device_class\":\"temperature\"}}");
+        let payload = format!("{{\"unique_id\":\"alpha-{number}\",\"sw_version\":\"{edition}\"}}");
         let id = u16::try_from(number % AT_ONCE + 1).unwrap();
         raw.publish(&Publish::new(&topic, &payload).retain().qos(1, id));
         configurations.insert(topic, payload);

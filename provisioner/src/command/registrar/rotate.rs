@@ -2,8 +2,8 @@
 
 use crate::command::publish::{Fleet, Outcome, Wish, changed_devices, older, sign_next};
 use crate::command::root::{
-    Change, Completed, PreparedRoot, RootSigning, changes, complete, default_path, next_root,
-    no_root_key, parse_kid, report, source, waiting,
+    Change, Completed, PreparedRoot, RootSigning, accepted, changes, complete, default_path,
+    next_root, no_root_key, parse_kid, report, source, waiting,
 };
 use crate::command::{Context, Signing};
 use crate::error::{CommandError, Result};
@@ -150,7 +150,8 @@ impl Args {
         (root, what, dir): (&Document<Root>, &[String], PathBuf),
         older: Option<Manifest>,
     ) -> Result<Report> {
-        let mut said = report(context, root, what);
+        // What the registry has since then may be the thief's: publishing it is not what comes next.
+        let mut said = accepted(context, root, what);
         let Some(last) = registry.manifest()? else {
             let _ = write!(said.text, "\n\nNothing was published yet.\n{CHECKS}");
             return Ok(said);

@@ -37,14 +37,20 @@ pub(crate) fn run(args: &Args, context: &Context) -> Result<Report> {
     Ok(report(context, &root, &what))
 }
 
-/// Says that a root is in the registry.
+/// Says that a root is in the registry, and that it is to be published.
 pub(crate) fn report(context: &Context, root: &Document<Root>, what: &[String]) -> Report {
+    let mut said = accepted(context, root, what);
+    said.text.push_str("\nNext: edgeseal publish --keys DIR");
+    said
+}
+
+/// Says that a root is in the registry.
+pub(crate) fn accepted(context: &Context, root: &Document<Root>, what: &[String]) -> Report {
     let words = Words::of_root(root.octets()).to_string();
     let version = root.content().version;
     let text = format!(
         "{}\n\nroot version {version} is in the registry. Its words, for devices that are enrolled from now on:\n\n{}\n\n\
-         Devices that have an older root follow by themselves; nothing of it reaches them before the next publish.\n\
-         Next: edgeseal publish --keys DIR",
+         Devices that have an older root follow by themselves; nothing of it reaches them before the next publish.",
         what.join("\n"),
         bold(context.style, &big_words(&words)),
     );

@@ -10,7 +10,7 @@ mod show;
 mod sign;
 mod signers;
 
-pub(crate) use accept::{report, waiting};
+pub(crate) use accept::{accepted, report, waiting};
 pub(crate) use changes::changes;
 pub(crate) use next::{Change, next_root};
 pub(crate) use prepared::{Completed, PreparedRoot, complete, default_path};
