@@ -144,7 +144,7 @@ fn guarded<T>(call: impl FnOnce() -> sled::Result<T>) -> Result<T, DiskError> {
 
 const LOCK_TRIES: u32 = 50;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
-const CACHE_OCTETS: u64 = 2 << 20;
+const CACHE_OCTETS: u64 = 1 << 20;
 const MARKER: &[u8] = b"marker";
 /// sled 0.34.7 says so in the text only (its config.rs, `try_lock`).
 const LOCKED: &str = "could not acquire lock";
