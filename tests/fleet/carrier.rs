@@ -18,6 +18,7 @@ pub(crate) struct Carrier {
 }
 
 pub(crate) enum Arrived {
+    Acknowledged,
     Connected,
     Document(Wanted, Bytes),
     Other,
@@ -48,6 +49,12 @@ impl Carrier {
         self.client.try_subscribe(topic, QoS::AtLeastOnce).ok();
     }
 
+    /// Publishes it to be retained; without a payload nothing is retained there any more.
+    pub(crate) fn retain(&self, topic: String, payload: Vec<u8>) {
+        let qos = QoS::AtLeastOnce;
+        self.client.try_publish(topic, qos, true, payload).ok();
+    }
+
     pub(crate) fn unsubscribe(&self, topic: String) {
         self.client.try_unsubscribe(topic).ok();
     }
@@ -63,6 +70,7 @@ async fn pump(mut event_loop: EventLoop, events: mpsc::Sender<Arrived>, domain: 
     while let Ok(event) = event_loop.poll().await {
         let arrived = match event {
             Event::Incoming(Packet::ConnAck(_)) => Arrived::Connected,
+            Event::Incoming(Packet::PubAck(_)) => Arrived::Acknowledged,
             Event::Incoming(Packet::Publish(publish)) => {
                 let topic = String::from_utf8_lossy(&publish.topic);
                 match Wanted::of(&topic, &domain) {

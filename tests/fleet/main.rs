@@ -1,9 +1,10 @@
 //! A fleet in one process: the cores of many agents over a real broker, by a clock that is put forward by hours.
 //!
-//! `EDGESEAL_FLEET=1000 cargo test -p edgeseal --test fleet -- --nocapture`; 200 agents otherwise.
+//! `EDGESEAL_FLEET=1000 cargo test -p edgeseal --test fleet -- --nocapture`; 140 agents otherwise.
 #![allow(
     clippy::arithmetic_side_effects,
     clippy::disallowed_methods,
+    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used
@@ -14,8 +15,12 @@ mod carrier;
 mod clock;
 mod device;
 mod faults;
+#[allow(dead_code)]
+#[path = "../clock/hands.rs"]
+mod hands;
 mod member;
 mod operator;
+mod rotation;
 mod wire;
 
 use broker::Broker;
@@ -24,13 +29,14 @@ use edgeseal_agent::wire::VerifyRequest;
 use member::{Member, Tally};
 use operator::Operator;
 use std::path::{Path, PathBuf};
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 #[test]
 fn a_fleet_converges_whatever_happens() {
-    let size = std::env::var("EDGESEAL_FLEET").map_or(200, |size| size.parse().unwrap());
+    let size = std::env::var("EDGESEAL_FLEET").map_or(140, |size| size.parse().unwrap());
     let place = tempfile::Builder::new()
         .prefix("edgeseal-fleet-")
         .tempdir_in(memory())
@@ -46,6 +52,7 @@ fn a_fleet_converges_whatever_happens() {
 
     fleet.revocation(3);
     fleet.rotation();
+    fleet.devices_rotate();
     fleet.partition();
     fleet.broker_restarts();
     fleet.tell();
@@ -55,6 +62,8 @@ struct Fleet {
     members: Vec<Member>,
     tally: Arc<Tally>,
     hands: Hands,
+    /// Of the operator's clock, which shows what the fleet's does.
+    operators_hands: Rc<hands::Hands>,
     operator: Operator,
     broker: Broker,
     /// Root version and sequence published last.
@@ -66,7 +75,10 @@ struct Fleet {
 
 impl Fleet {
     fn start(place: &Path, size: u32) -> Self {
-        let operator = Operator::found(&place.join("operator"), size);
+        let mut operator = Operator::found(&place.join("operator"), size);
+        let operators_hands = Rc::new(hands::Hands::new(&place.join("clock")));
+        let put_on = Rc::clone(&operators_hands);
+        operator.live_by(move |command| put_on.put_on(command));
         let root = operator.first_root();
         let (clock, hands) = Clock::new();
         let tally = Arc::new(Tally::default());
@@ -92,6 +104,7 @@ impl Fleet {
             members,
             tally,
             hands,
+            operators_hands,
             operator,
             broker: Broker::start(&place.join("broker")),
             newest: (0, 0),
@@ -185,7 +198,9 @@ impl Fleet {
     }
 
     fn put_forward(&mut self, hours: u64) {
-        self.hands.put_forward(Duration::from_secs(hours * 3600));
+        let by = Duration::from_secs(hours * 3600);
+        self.hands.put_forward(by);
+        self.operators_hands.pass(by);
         self.hours += hours;
     }
 
@@ -203,7 +218,12 @@ impl Fleet {
     }
 
     fn everybody_says(&self, verdict: &str, message: &VerifyRequest) {
-        for (number, member) in self.members.iter().enumerate() {
+        self.everybody_but_says(usize::MAX, verdict, message);
+    }
+
+    fn everybody_but_says(&self, other: usize, verdict: &str, message: &VerifyRequest) {
+        let members = self.members.iter().enumerate();
+        for (number, member) in members.filter(|(number, _)| *number != other) {
             assert_eq!(member.judge(message), verdict, "says d{number}");
         }
     }
@@ -231,7 +251,7 @@ impl Fleet {
         let tally = &self.tally;
         eprintln!(
             "{} agents, {} manifests, {} hours, {} restarts of the broker: {} connections, {} documents of {} octets came, \
-             {} updates applied, {} refused, {} rolled back",
+             {} updates applied, {} refused, {} rolled back, {} keys of devices rotated",
             self.members.len(),
             self.publishes,
             self.hours,
@@ -242,6 +262,7 @@ impl Fleet {
             of(&tally.applied),
             of(&tally.refused),
             of(&tally.rolled_back),
+            of(&tally.rotated),
         );
     }
 }

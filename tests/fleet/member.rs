@@ -1,10 +1,13 @@
 //! The core of one agent: what follows trust data, keeps it and judges by it. Around it a real connection and the clock of the test.
 
+mod rotation;
+
 use crate::carrier::{Arrived, Carrier, KEEP_ALIVE};
 use crate::clock::Clock;
 use edgeseal_agent::engine::{
     Engine, InForce, KeyLookup, KeySource, Own, Settings, Signing, complete,
 };
+use edgeseal_agent::enroll::RotationEvent;
 use edgeseal_agent::trust_link::{Action, Follower, Outcome};
 use edgeseal_agent::wire::{SignRequest, VerifyRequest};
 use edgeseal_trust::document::BundleWriter;
@@ -13,11 +16,14 @@ use edgeseal_trust::key::{KeyId, SigningKey};
 use edgeseal_trust::store::Store;
 use edgeseal_trust::token::Verdict;
 use edgeseal_trust::update::UpdateError;
+use rotation::Rotating;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
+
+pub(crate) use rotation::Next;
 
 /// One agent as the test sees it.
 pub(crate) struct Member {
@@ -26,6 +32,7 @@ pub(crate) struct Member {
     clock: Clock,
     /// The broker's port; none while it cannot be reached.
     reach: watch::Sender<Option<u16>>,
+    next: mpsc::UnboundedSender<Next>,
 }
 
 /// What all members did.
@@ -37,6 +44,8 @@ pub(crate) struct Tally {
     pub(crate) applied: AtomicU64,
     pub(crate) refused: AtomicU64,
     pub(crate) rolled_back: AtomicU64,
+    /// Members that sign with their next key.
+    pub(crate) rotated: AtomicU64,
 }
 
 struct Core {
@@ -50,6 +59,8 @@ struct Core {
     clock: Clock,
     tally: Arc<Tally>,
     reach: watch::Receiver<Option<u16>>,
+    next: mpsc::UnboundedReceiver<Next>,
+    rotating: Option<Rotating>,
 }
 
 impl Member {
@@ -75,6 +86,7 @@ impl Member {
         let engine = Engine::new(Settings::default(), signing, None);
         let engine = Arc::new(Mutex::new(engine));
         let (reach, reached) = watch::channel(None);
+        let (next, told) = mpsc::unbounded_channel();
         let held = store.held_documents().unwrap();
         let chance = u32::from_be_bytes(*kid.octets().first_chunk().unwrap());
         let core = Core {
@@ -88,12 +100,15 @@ impl Member {
             clock: clock.clone(),
             tally: Arc::clone(tally),
             reach: reached,
+            next: told,
+            rotating: None,
         };
         let member = Self {
             store,
             engine,
             clock: clock.clone(),
             reach,
+            next,
         };
         (member, core.run())
     }
@@ -101,6 +116,11 @@ impl Member {
     /// Lets it reach a broker, or none.
     pub(crate) fn set_reach(&self, port: Option<u16>) {
         self.reach.send_replace(port);
+    }
+
+    /// Tells it to go on with another key, as `identity rotate` does.
+    pub(crate) fn rotate(&self, next: Next) {
+        assert!(self.next.send(next).is_ok());
     }
 
     /// Root version and sequence in force, 0 where nothing is.
@@ -111,13 +131,25 @@ impl Member {
 
     /// A message of this member, or why it signs none.
     pub(crate) fn sign(&self, topic: &str) -> Result<VerifyRequest, &'static str> {
-        let request = serde_json::json!({ "topic": topic, "payload_b64": PAYLOAD });
+        self.sign_as(topic, "message", 60)
+    }
+
+    /// The same of that kind and lifetime.
+    pub(crate) fn sign_as(
+        &self,
+        topic: &str,
+        kind: &str,
+        lifetime_seconds: u64,
+    ) -> Result<VerifyRequest, &'static str> {
+        let request = serde_json::json!({
+            "topic": topic, "payload_b64": PAYLOAD, "kind": kind, "lifetime_seconds": lifetime_seconds,
+        });
         let request: SignRequest = serde_json::from_value(request).unwrap();
         let mut engine = self.engine.lock().unwrap();
         let now = engine.now(self.clock.reading());
         let signed = engine.sign(&request, &now).map_err(|why| why.code())?;
         let request = serde_json::json!({
-            "token": signed.token, "topic": topic, "payload_b64": PAYLOAD,
+            "token": signed.token, "topic": topic, "payload_b64": PAYLOAD, "kind": kind,
         });
         Ok(serde_json::from_value(request).unwrap())
     }
@@ -150,6 +182,7 @@ impl Core {
             self.serve(&mut carrier).await;
             drop(carrier);
             self.follower.disconnected();
+            self.rotation_is_offline();
             // Nobody is in step with anybody.
             let spread = u64::from(self.key.octets()[0]);
             tokio::time::sleep(Duration::from_millis(50 + spread)).await;
@@ -160,11 +193,14 @@ impl Core {
     async fn serve(&mut self, carrier: &mut Carrier) {
         let mut skips = self.clock.clone();
         loop {
+            let rotation = self.rotation_wakes_at();
             tokio::select! {
                 arrived = carrier.next() => match arrived {
                     None => return,
-                    Some(arrived) => self.take(arrived),
+                    Some(arrived) => self.take(arrived, carrier),
                 },
+                Some(next) = self.next.recv() => self.begin_rotation(next, carrier),
+                () = self.clock.at(rotation) => {}
                 () = skips.skipped() => self.follower.moved(self.clock.now()), // its pings were answered meanwhile
                 () = self.clock.at(self.follower.deadline()) => self.follower.tick(self.clock.now()),
                 changed = self.reach.changed() => {
@@ -173,6 +209,7 @@ impl Core {
                     }
                 }
             }
+            self.rotation_hears_time(carrier);
             while let Some(action) = self.follower.next_action() {
                 if self.act(action, carrier).await.is_err() {
                     return;
@@ -181,14 +218,16 @@ impl Core {
         }
     }
 
-    fn take(&mut self, arrived: Arrived) {
+    fn take(&mut self, arrived: Arrived, carrier: &Carrier) {
         let now = self.clock.now();
         self.follower.moved(now);
         match arrived {
             Arrived::Connected => {
                 count(&self.tally.connections, 1);
                 self.follower.connected(KEEP_ALIVE, now);
+                self.rotate(RotationEvent::Connected(true), carrier);
             }
+            Arrived::Acknowledged => self.rotate(RotationEvent::Acknowledged(true), carrier),
             Arrived::Document(what, payload) => {
                 count(&self.tally.documents, 1);
                 count(&self.tally.octets, payload.len());
@@ -212,7 +251,10 @@ impl Core {
                 self.bundle = Some(bundle.unwrap());
             }
             Action::Shard(octets) => self.bundle.as_mut().unwrap().shard(&octets).unwrap(),
-            Action::Apply => self.apply().await,
+            Action::Apply => {
+                self.apply().await;
+                self.rotation_hears_standings(carrier);
+            }
             Action::GiveUp => self.bundle = None,
             Action::Reconnect(why) => return Err(why),
         }

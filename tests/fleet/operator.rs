@@ -10,6 +10,8 @@ use std::process::{Child, Command, Stdio};
 /// Registry and keys of the domain `farm` in one directory.
 pub(crate) struct Operator {
     place: PathBuf,
+    /// What its commands are given to live by.
+    ways: Box<dyn Fn(&mut Command)>,
 }
 
 impl Operator {
@@ -18,10 +20,11 @@ impl Operator {
         fs::create_dir_all(place).unwrap();
         let operator = Self {
             place: place.to_owned(),
+            ways: Box::new(|_| {}),
         };
         operator.run("domain init farm --demo --no-passphrase --keys keys");
         operator.run("role add node");
-        operator.run("role grant node --publish site/{device}/# --audience domain");
+        operator.run("role grant node --publish site/{device}/# --audience domain --retained 1d --lifetime 12h");
         let mut csv = "id,x\n".to_owned();
         for number in 0..devices {
             let jwk = serde_json::to_value(public_jwk(key(number).public())).unwrap();
@@ -58,6 +61,28 @@ impl Operator {
             published["root_version"].as_u64().unwrap(),
             published["sequence"].as_u64().unwrap(),
         )
+    }
+
+    /// Takes what waits at the broker; gives how many devices have another key by it.
+    pub(crate) fn fetch_rotations(&self) -> u64 {
+        let fetched = self.run("registrar fetch --json --unsynchronized-clock");
+        let fetched: Value = serde_json::from_slice(&fetched).unwrap();
+        let rotated = &fetched["account"]["decisions"]["rotated"];
+        rotated.as_u64().unwrap_or(0)
+    }
+
+    /// The states of a device's keys, the oldest first.
+    pub(crate) fn key_states(&self, device: &str) -> Vec<String> {
+        let shown = self.run(&format!("device show {device} --json"));
+        let shown: Value = serde_json::from_slice(&shown).unwrap();
+        let keys = shown["device"]["keys"].as_array().unwrap().iter();
+        keys.map(|key| key["state"].as_str().unwrap().to_owned())
+            .collect()
+    }
+
+    /// From now on its commands live by another clock, say.
+    pub(crate) fn live_by(&mut self, ways: impl Fn(&mut Command) + 'static) {
+        self.ways = Box::new(ways);
     }
 
     /// The join files in `cards`.
@@ -113,6 +138,7 @@ impl Operator {
                 command.env_remove(&name);
             }
         }
+        (self.ways)(&mut command);
         command
             .args(["--registry", "registry"])
             .args(line.split(' '))
