@@ -41,6 +41,25 @@ pub(crate) fn farm() -> Place {
     place
 }
 
+/// The farm with `gate`, which waits for its approvals.
+pub(crate) fn farm_with_gate() -> Place {
+    let place = farm();
+    place.write_jwk("jwk", &key(20));
+    place
+        .run("device add gate --jwk jwk --role door")
+        .succeeded();
+    place
+}
+
+/// The same, with one approval of it in a file.
+pub(crate) fn farm_with_approval(file: &str) -> Place {
+    let place = farm_with_gate();
+    place
+        .run(&format!("approval give gate --keys keys --yes --to {file}"))
+        .succeeded();
+    place
+}
+
 /// Publishes with one key, and gives each device as agents see it: state and roles.
 pub(crate) fn published(place: &Place) -> BTreeMap<String, String> {
     place
@@ -189,14 +208,7 @@ fn by_no_way_does_a_device_come_to_the_role_with_less_approvals() {
 
 #[test]
 fn an_approval_is_of_one_device_key_and_time() {
-    let place = farm();
-    place.write_jwk("jwk", &key(20));
-    place
-        .run("device add gate --jwk jwk --role door")
-        .succeeded();
-    place
-        .run("approval give gate --keys keys --yes --to first")
-        .succeeded();
+    let place = farm_with_approval("first");
     // Elsewhere, without a registry; then here.
     let sign = "approval sign first --keys key-2 --registry none --yes --json";
     let signed = place.run(sign).json();
@@ -233,14 +245,7 @@ fn an_approval_is_of_one_device_key_and_time() {
 
 #[test]
 fn an_approval_that_is_altered_or_by_a_stranger_counts_for_nothing() {
-    let place = farm();
-    place.write_jwk("jwk", &key(20));
-    place
-        .run("device add gate --jwk jwk --role door")
-        .succeeded();
-    place
-        .run("approval give gate --keys keys --yes --to first")
-        .succeeded();
+    let place = farm_with_approval("first");
     let first = place.read("first");
     place
         .run("approval sign first --keys key-2 --registry none --yes")

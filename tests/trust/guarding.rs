@@ -1,6 +1,6 @@
 //! What keeps a rule of approval from cutting devices off: roots that name too few keys, approvals that were lost.
 
-use crate::approving::{farm, give, kid, published};
+use crate::approving::{farm, farm_with_approval, farm_with_gate, give, kid, published};
 use crate::operator::{Outcome, Place, key};
 use serde_json::json;
 
@@ -23,11 +23,7 @@ fn publish(place: &Place, more: &str) -> Outcome {
 
 /// A farm with `gate`, approved by two and published.
 fn with_gate() -> Place {
-    let place = farm();
-    place.write_jwk("jwk", &key(20));
-    place
-        .run("device add gate --jwk jwk --role door")
-        .succeeded();
+    let place = farm_with_gate();
     give(&place, "gate", "keys");
     give(&place, "gate", "key-2");
     assert_eq!(published(&place)["gate"], "Active door");
@@ -133,14 +129,7 @@ fn an_approval_that_was_taken_back_is_not_lost() {
 /// Whatever a file of approvals has become on its way, the registry is as before, and says why.
 #[test]
 fn a_file_of_approvals_that_is_damaged_or_of_another_domain_is_refused() {
-    let place = farm();
-    place.write_jwk("jwk", &key(20));
-    place
-        .run("device add gate --jwk jwk --role door")
-        .succeeded();
-    place
-        .run("approval give gate --keys keys --yes --to good")
-        .succeeded();
+    let place = farm_with_approval("good");
     place
         .run("approval sign good --keys key-2 --registry none --yes")
         .succeeded();
